@@ -1,0 +1,101 @@
+/* calls.h: the table of calls (calls.def) as C: identifiers, rows, classes.
+ * Read by the plan, the gate and the tools. Constant data, no state. */
+#ifndef FSH_CALLS_H
+#define FSH_CALLS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum fsh_class {
+    C_NONE,
+#define CLASS(id, family, class, what) id,
+#include "calls.def"
+    FSH_CLASSES
+};
+
+enum fsh_call {
+#define CALL(name, ...) CALL_##name,
+#include "calls.def"
+    FSH_CALLS
+};
+
+/* What a call acts on. The gate knows from the descriptor; calls without one are FSH_ON_NONE, calls by path FSH_ON_FILE. */
+enum fsh_kind {
+    FSH_ON_NONE,
+    FSH_ON_FILE,
+    FSH_ON_STREAM, /* sockets that keep no message boundaries */
+    FSH_ON_DGRAM,  /* sockets that do */
+    FSH_ON_PIPE,   /* pipes, FIFOs, terminals */
+    FSH_ON_EVENT,  /* eventfd, timerfd, signalfd, epoll…: transfers of fixed size */
+    FSH_KINDS
+};
+
+enum fsh_fail { F_ERRNO, F_NULL, F_MAP, F_NUMBER, F_EAI, F_REST, F_NEVER };
+enum fsh_sleep { SLEEP_NONE, SLEEP_TIMESPEC, SLEEP_CLOCK, SLEEP_USEC, SLEEP_SEC };
+
+/* Which argument is what: numbers from 1, 0 for none. */
+struct fsh_roles {
+    uint8_t fd;       /* descriptor that the call acts on */
+    uint8_t dirfd;    /* directory that a relative path starts from */
+    uint8_t path;     /* path */
+    uint8_t host;     /* host name */
+    uint8_t in;       /* const buffer: data that goes out of the program */
+    uint8_t out;      /* buffer that the call fills */
+    uint8_t iov_in;   /* struct iovec array, its count in the next argument */
+    uint8_t iov_out;
+    uint8_t msg_in;   /* struct msghdr */
+    uint8_t msg_out;
+    uint8_t len;      /* length asked for */
+    uint8_t count;    /* multiplies len */
+    uint8_t offset;   /* file offset */
+    uint8_t addr;     /* struct sockaddr */
+    uint8_t addrlen;
+    uint8_t oflags;   /* open(2) flags */
+    uint8_t mflags;   /* MSG_ flags */
+    uint8_t nfds;     /* number of descriptors or events: reported as the size */
+    uint8_t sleep;    /* enum fsh_sleep */
+    bool makes_fd;    /* success is a new descriptor */
+    bool stream;      /* …in a FILE * */
+    bool write;       /* moves data out without a buffer of the program's */
+    bool messages;    /* the length counts messages */
+    bool sync;        /* makes data durable */
+    bool whole;       /* all or nothing: never short */
+    bool always_done; /* takes effect even when it reports a failure */
+    bool observed;    /* counted and named, no fault fits */
+};
+
+struct fsh_call_row {
+    const char *name;
+    const char *page;
+    int16_t sysno;
+    uint8_t arity;
+    uint8_t fail;
+    uint8_t class_of[FSH_KINDS]; /* C_NONE where the call never meets that kind */
+    struct fsh_roles roles;
+    const int *errnos[FSH_KINDS]; /* ended by 0 */
+};
+
+struct fsh_class_row {
+    const char *family;
+    const char *name;
+    const char *what;
+};
+
+extern const struct fsh_call_row fsh_calls[FSH_CALLS];
+extern const struct fsh_class_row fsh_classes[FSH_CLASSES];
+extern const char *const fsh_kind_names[FSH_KINDS];
+
+/* The call of that name or of a symbol that answers to it; -1 if there is none. */
+int fsh_call_by_name(const char *name, size_t len);
+/* The call that stands for a system call number; -1 if none does. */
+int fsh_call_by_number(long nr);
+/* Whether errno `e` (an EAI_ code for getaddrinfo) may come back from `call` on `kind`. */
+bool fsh_call_allows(enum fsh_call call, enum fsh_kind kind, int e);
+/* Whether data goes out of the program (write, send) or comes in (read, recv). */
+bool fsh_call_writes(enum fsh_call call);
+bool fsh_call_reads(enum fsh_call call);
+/* Whether the caller's own buffer holds the data, so that bytes can be changed. */
+bool fsh_call_has_data(enum fsh_call call);
+
+#endif

@@ -1,0 +1,37 @@
+/* decide.h: pure decisions: (rule, facts, ordinal) to verdict. No state, no clock, no system call: the shim decides with it
+ * while the program runs, and `faultshim verify` decides again from the trace with the same code. */
+#ifndef FSH_DECIDE_H
+#define FSH_DECIDE_H
+
+#include "plan.h"
+
+/* What an alternative may depend on. */
+struct fsh_facts {
+    uint16_t call;
+    uint8_t kind;
+    bool nonblocking; /* EAGAIN and EINPROGRESS are only legal then */
+    bool direct;      /* O_DIRECT: lengths keep their alignment */
+    uint64_t size;    /* bytes asked for; messages, descriptors, or ns to sleep where the call has no bytes */
+};
+
+struct fsh_verdict {
+    uint16_t rule;
+    uint8_t alternative; /* fault line in the rule */
+    uint8_t fault;       /* enum fsh_fault_kind */
+    int error;           /* errno or EAI_ code, 0 if the fault has none */
+    uint64_t amount;     /* bytes, ns, bits: as the fault has it */
+    uint64_t key, ordinal, word;
+};
+
+/* Fault lines of the candidate that can act on these facts, as bits: 0 means that the rule does not match. */
+uint32_t fsh_alternatives(const struct fsh_rule *rule, const struct fsh_candidate *cand, const struct fsh_facts *facts);
+
+/* Whether skip, nth, interval, space and probability let the candidate number `ordinal` (from 0) fire.
+ * `bytes` is what passed before it under the same key; `word` is its draw. `times` and `sticky` are the caller's. */
+bool fsh_fires(const struct fsh_rule *rule, uint64_t ordinal, uint64_t bytes, uint64_t size, uint64_t word);
+
+/* Chooses among `alternatives` and draws the amounts, from the words after `word`. */
+void fsh_choose(const struct fsh_rule *rule, uint32_t alternatives, const struct fsh_facts *facts, uint64_t word,
+                struct fsh_verdict *verdict);
+
+#endif

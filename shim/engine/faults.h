@@ -1,0 +1,43 @@
+/* faults.h: the table of faults (faults.def) as C, and which calls each fits. */
+#ifndef FSH_FAULTS_H
+#define FSH_FAULTS_H
+
+#include "calls.h"
+
+enum fsh_fault_kind {
+#define FAULT(id, name, fit, arguments, summary) FAULT_##id,
+#include "faults.def"
+    FSH_FAULTS
+};
+
+enum fsh_fit {
+    FIT_ANY,   /* every call that is not merely observed */
+    FIT_ERRNO, /* calls that can fail */
+    FIT_UNDO,  /* calls that can fail and whose result can be given back */
+    FIT_CRASH, /* every call; `during` only where a part can be done */
+    FIT_SHORT, /* transfers that may legally be partial */
+    FIT_DATA,  /* transfers through a buffer of the program's */
+    FIT_LOST,  /* file writes and syncs */
+    FIT_SLEEP, /* sleeps */
+};
+
+struct fsh_fault_row {
+    const char *name;
+    const char *arguments;
+    const char *summary;
+    uint8_t fit;
+};
+
+extern const struct fsh_fault_row fsh_faults[FSH_FAULTS];
+
+/* Whether the kind can act on `call` on `kind` at all. */
+bool fsh_fault_fits(enum fsh_fault_kind fault, enum fsh_call call, enum fsh_kind kind);
+/* A fault kind by name: its number, -1 if unknown, -2 if planned. */
+int fsh_fault_by_name(const char *name, size_t len);
+
+/* An errno or EAI_ code by name ("EIO", "EAI_AGAIN", "timeout"): 0 and *out, or -1. EAI_ codes are negative. */
+int fsh_errno_by_name(const char *name, size_t len, int *out);
+/* "EIO", "EAI_AGAIN", or "errno 999" forms are never returned: NULL if the number has no name. */
+const char *fsh_errno_name(int e);
+
+#endif

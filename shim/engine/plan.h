@@ -1,0 +1,204 @@
+/* plan.h: a profile as rules, and rules compiled to what the hot path reads.
+ *
+ * profile.c fills struct fsh_profile from INI text; plan.c checks that rules and calls go together and compiles one list of
+ * candidates for each (call, kind). Both take their memory from an arena that the caller supplies, so that they run in a
+ * program whose malloc must not be called. Nothing here changes after fsh_plan_build, so threads read it freely. */
+#ifndef FSH_PLAN_H
+#define FSH_PLAN_H
+
+#include "calls.h"
+#include "faults.h"
+
+enum {
+    FSH_RULES_MAX = 1024,     /* rules in a profile */
+    FSH_FAULTS_MAX = 32,      /* fault lines in a rule */
+    FSH_CANDIDATES_MAX = 64,  /* rules that consider one call on one kind of descriptor */
+    FSH_NAME_MAX = 64,        /* bytes of a rule's name */
+    FSH_LINE_MAX = 4096,      /* bytes of a line in a profile */
+    FSH_PROFILE_MAX = 1 << 20 /* bytes of a profile */
+};
+
+/* Memory handed out front to back and never given back one by one. */
+struct fsh_arena {
+    char *base;
+    size_t size, used;
+};
+/* Zeroed memory, aligned to 16; NULL when the arena is full. */
+void *fsh_arena_get(struct fsh_arena *arena, size_t size);
+/* A copy of `len` bytes, ended by NUL; NULL when the arena is full. */
+char *fsh_arena_text(struct fsh_arena *arena, const char *text, size_t len);
+/* Enough for any profile of `len` bytes: what an arena for it must hold. */
+size_t fsh_arena_need(size_t len);
+
+/* One error, whole: "file:line: what is wrong; what to write instead". */
+struct fsh_error {
+    char text[640];
+};
+
+struct fsh_texts {
+    const char **v;
+    unsigned n;
+};
+
+struct fsh_range {
+    uint64_t lo, hi; /* both included */
+};
+
+/* nth: candidates first, first + step, … up to last; counted from 1. */
+struct fsh_step {
+    uint64_t first, last, step;
+};
+
+struct fsh_steps {
+    struct fsh_step *v;
+    unsigned n;
+};
+
+struct fsh_ranges {
+    struct fsh_range *v;
+    unsigned n;
+};
+
+/* A share of 1 as a 64-bit threshold: a word fires if it is below; `always` for 100 %. */
+struct fsh_share {
+    uint64_t threshold;
+    bool always;
+    double value; /* as written: 0..1 */
+};
+
+enum fsh_key { KEY_DEFAULT, KEY_THREAD, KEY_RESOURCE, KEY_SITE, KEY_RUN };
+enum fsh_sticky { STICKY_NO, STICKY_RESOURCE, STICKY_RULE };
+enum fsh_when { WHEN_BEFORE, WHEN_AFTER, WHEN_DURING };
+enum fsh_corrupt_how { CORRUPT_BITS, CORRUPT_BYTES, CORRUPT_ZERO, CORRUPT_JUNK };
+enum fsh_corrupt_where { CORRUPT_EITHER, CORRUPT_TRANSIENT, CORRUPT_STORED };
+enum fsh_trace_mode { TRACE_ALL, TRACE_FAULTS, TRACE_OFF };
+enum fsh_children { CHILDREN_FOLLOW, CHILDREN_SKIP };
+enum fsh_headstart { HEADSTART_NONE, HEADSTART_TIME, HEADSTART_CALLS, HEADSTART_LISTEN };
+enum fsh_io_uring { IO_URING_REFUSE, IO_URING_ALLOW };
+enum fsh_doors { DOORS_AUTO, DOORS_SYMBOLS };
+
+/* One `fault =` line. */
+struct fsh_fault_spec {
+    uint8_t kind; /* enum fsh_fault_kind */
+    uint8_t when; /* enum fsh_when: delay, crash */
+    uint8_t how;  /* enum fsh_corrupt_how */
+    uint8_t where; /* enum fsh_corrupt_where */
+    bool tree;    /* crash: the whole run */
+    bool exits;   /* crash: by exit status, not signal */
+    int signal;   /* crash: default SIGKILL */
+    int status;   /* crash: exit status */
+    unsigned line;
+    unsigned weight;         /* at least 1 */
+    const int *errnos;       /* error, error-after: at least one, in the order written */
+    unsigned n_errnos;
+    struct fsh_range amount; /* delay: ns; corrupt: bits or bytes; early: share in 1/2^32 */
+    uint64_t jitter;         /* delay: ± ns */
+};
+
+/* `calls`: which pairs of call and kind a rule takes in. */
+struct fsh_selector {
+    const char *text; /* as written */
+    unsigned line;
+    bool exact; /* one call by its name: what does not fit it is an error, not left out */
+    uint8_t on[FSH_CALLS]; /* bit k: call on kind k */
+};
+
+struct fsh_rule {
+    const char *name;
+    const char *file; /* where it was defined */
+    unsigned line;
+    uint64_t hash; /* of the name */
+
+    struct fsh_selector *calls, *except;
+    unsigned n_calls, n_except;
+    struct fsh_texts path, not_path, peer, local, caller, process, thread;
+    struct fsh_ranges fd;
+    struct fsh_range size;
+    bool has_size;
+
+    struct fsh_share probability; /* default: always */
+    struct fsh_steps nth;
+    uint64_t interval, skip, times, space;
+    bool has_interval, has_skip, has_times, has_space;
+    struct fsh_share active; /* default: always */
+    uint8_t sticky, key;
+    struct fsh_fault_spec *faults;
+    unsigned n_faults;
+    bool cont, any_errno, enabled;
+    const char *message;
+
+    /* by plan.c */
+    unsigned index;   /* in the profile's order */
+    bool in_run;      /* enabled, and drawn to be active in this run */
+    unsigned n_pairs; /* pairs of call and kind that consider it */
+};
+
+struct fsh_options {
+    uint64_t seed;
+    bool has_seed;
+    uint8_t trace, clock, children, headstart, doors, io_uring;
+    uint64_t headstart_amount; /* ns or calls */
+    uint64_t trace_limit;
+};
+
+struct fsh_profile {
+    struct fsh_options options;
+    struct fsh_rule *rules;
+    unsigned n_rules;
+};
+
+/* INI text to rules. `name` stands in errors. A line `;@source NAME` makes what follows it stand in errors as NAME:1,
+ * NAME:2…, so that profiles and one-liners can be joined into one text. All strings are copied into the arena.
+ * Returns 0, -EINVAL with *error set, or -ENOMEM. */
+int fsh_profile_parse(struct fsh_profile *profile, struct fsh_arena *arena, const char *text, size_t len,
+                      const char *name, struct fsh_error *error);
+
+/* A one-liner ('calls=@file.sync fault=error:EIO probability=2%') to the lines of a [rule NAME] section, in `out`.
+ * Returns the length written, or -EINVAL with *error set, or -ENOSPC. */
+int fsh_profile_one_liner(char *out, size_t size, const char *line, const char *name, struct fsh_error *error);
+
+/* What a candidate needs looked at beyond its draw. */
+enum {
+    CAND_FILTER = 1,  /* path, peer, local, fd, size, caller, thread: matched before it counts */
+    CAND_COUNT = 2,   /* nth, skip, interval, space, times, sticky */
+    CAND_CONTINUE = 4,
+    CAND_FACTS = 8    /* some alternative depends on the size, on O_NONBLOCK or on O_DIRECT */
+};
+
+/* One rule as seen from one call on one kind. */
+struct fsh_candidate {
+    uint64_t threshold; /* of the probability: 0 never, UINT64_MAX always */
+    uint32_t alternatives; /* bit i: fault line i fits this call */
+    uint16_t rule;
+    uint8_t key;   /* enum fsh_key, resolved */
+    uint8_t flags; /* CAND_ */
+};
+
+struct fsh_candidates {
+    const struct fsh_candidate *v;
+    unsigned n;
+};
+
+struct fsh_plan {
+    const struct fsh_profile *profile;
+    uint64_t seed;
+    struct fsh_candidates on[FSH_CALLS][FSH_KINDS];
+    bool armed[FSH_CALLS];   /* some kind has a candidate */
+    bool needs_descriptors;  /* some rule considers files, sockets or pipes: descriptors are kept track of */
+    bool needs_stacks;       /* some rule is keyed by site */
+    bool needs_shared_keys;  /* some rule counts by resource or site: counters in the session */
+};
+
+/* Checks the rules against the tables and compiles them. `seed` settles the draws of `active`.
+ * Returns 0, -EINVAL with *error set, or -ENOMEM. */
+int fsh_plan_build(struct fsh_plan *plan, const struct fsh_profile *profile, uint64_t seed, struct fsh_arena *arena,
+                   struct fsh_error *error);
+
+/* Globs. `*` matches within a path component, `**` across; `?` and [a-z] as usual; a pattern without `/` is matched
+ * against the last component. With `flat`, `*` matches anything and the whole text is matched. */
+bool fsh_glob(const char *pattern, const char *text, bool flat);
+bool fsh_any_glob(const struct fsh_texts *patterns, const char *text, bool flat);
+/* The word of `words` nearest to `text` by edit distance, or NULL if none is near. */
+const char *fsh_nearest(const char *text, size_t len, const char *const *words, size_t n);
+
+#endif

@@ -1,0 +1,122 @@
+/* reader.h: reading a trace. Bounds-checked: a hostile or cut-off file gives an error or an early end, never a crash.
+ * Used by the tools only; allocates with malloc. Reads sealed, open, killed and still growing files alike. */
+#ifndef FSH_READER_H
+#define FSH_READER_H
+
+#include "trace.h"
+
+struct fsh_reader; /* one opened trace */
+
+struct fsh_process_info {
+    uint64_t key;
+    const char *name;    /* "1.2" */
+    const char *program; /* path of the executable */
+    const char *comm;
+    uint32_t pid, parent_pid, image;
+};
+
+struct fsh_thread_info {
+    uint32_t number; /* in the trace */
+    uint64_t key, process_key;
+    const char *process, *name; /* "1.2", "3"; the main thread is "0" */
+    const char *comm;
+    uint32_t tid;
+    uint32_t image;
+    uint64_t decisions; /* recorded */
+    uint64_t counted;   /* passed, counted only */
+    uint64_t faults;
+    bool complete;      /* false: a part of the stream is missing */
+};
+
+struct fsh_resource_info {
+    uint64_t number, key;
+    enum fsh_kind kind;
+    const char *name, *other;
+};
+
+/* A rule that considered a decision. `ordinal` is known for faults only. */
+struct fsh_considered {
+    uint16_t rule;
+    uint64_t ordinal;
+};
+
+struct fsh_decision {
+    uint32_t thread; /* index for fsh_reader_thread */
+    uint64_t n;      /* in the thread, from 1 */
+    uint64_t time;   /* ns since the start; between two time marks it is interpolated */
+    uint16_t call;   /* index for fsh_reader_call_name: numbers of the trace, not of this build */
+    uint8_t kind;
+    uint64_t resource; /* number, 0 for none */
+    uint64_t site;
+    uint64_t size;
+    const struct fsh_considered *rules;
+    unsigned n_rules;
+
+    bool fault; /* the rest only then */
+    unsigned flags; /* FAULT_ */
+    uint16_t rule;
+    uint8_t line, fault_kind; /* fault line in its rule; index for fsh_reader_fault_name */
+    int error;
+    uint64_t amount, key, ordinal, word, bytes;
+};
+
+/* Something in a stream that is no decision: the op, its fields, the thread it stands in and when. */
+struct fsh_event {
+    uint32_t thread;
+    uint8_t op;
+    uint64_t n, time;
+    const uint8_t *fields;
+    size_t len;
+};
+
+struct fsh_visitor {
+    void *arg;
+    /* Return nonzero to stop; the walk returns it. Either may be NULL. */
+    int (*decision)(void *arg, const struct fsh_decision *decision);
+    int (*event)(void *arg, const struct fsh_event *event);
+};
+
+/* Opens and indexes. Returns 0 or -errno: -EBADMSG if it is not a trace, -EPROTONOSUPPORT for another version. */
+int fsh_reader_open(struct fsh_reader **reader, const char *path);
+/* The same on bytes in memory, which must outlive the reader. */
+int fsh_reader_open_memory(struct fsh_reader **reader, const void *bytes, size_t len);
+void fsh_reader_close(struct fsh_reader *reader);
+
+const struct fsh_header *fsh_reader_header(const struct fsh_reader *reader);
+struct fsh_text fsh_reader_meta(const struct fsh_reader *reader, enum fsh_meta tag);
+const char *fsh_reader_call_name(const struct fsh_reader *reader, unsigned call);   /* "?" if unknown */
+const char *fsh_reader_fault_name(const struct fsh_reader *reader, unsigned fault);
+const char *fsh_reader_rule_name(const struct fsh_reader *reader, unsigned rule);
+unsigned fsh_reader_rules(const struct fsh_reader *reader);
+
+unsigned fsh_reader_threads(const struct fsh_reader *reader);
+const struct fsh_thread_info *fsh_reader_thread(const struct fsh_reader *reader, unsigned index);
+unsigned fsh_reader_processes(const struct fsh_reader *reader);
+const struct fsh_process_info *fsh_reader_process(const struct fsh_reader *reader, unsigned index);
+const struct fsh_process_info *fsh_reader_process_by_key(const struct fsh_reader *reader, uint64_t key, uint32_t image);
+/* NULL if its record was lost. */
+const struct fsh_resource_info *fsh_reader_resource(const struct fsh_reader *reader, uint64_t number);
+
+/* All of one thread, in order. */
+int fsh_reader_walk_thread(const struct fsh_reader *reader, unsigned index, const struct fsh_visitor *visitor);
+/* All threads, merged by time. */
+int fsh_reader_walk(const struct fsh_reader *reader, const struct fsh_visitor *visitor);
+
+/* Totals from the rings' counters, which hold even what was not written: arrays of fsh_reader_rules() and header n_calls. */
+struct fsh_totals {
+    uint64_t decisions, faults;
+    uint64_t *considered, *fired, *calls;
+};
+int fsh_reader_totals(const struct fsh_reader *reader, struct fsh_totals *totals);
+void fsh_totals_free(struct fsh_totals *totals);
+
+/* Reading fields of an event: false at the end. */
+struct fsh_get {
+    const uint8_t *p, *end;
+    bool bad;
+};
+uint64_t fsh_get_u64(struct fsh_get *get);
+uint64_t fsh_get_varint(struct fsh_get *get);
+struct fsh_text fsh_get_text(struct fsh_get *get);
+
+#endif

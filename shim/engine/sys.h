@@ -1,0 +1,40 @@
+/* sys.h: system calls made directly. Inside the preloaded object the names of libc resolve to our own doors, so engine
+ * and shim use these instead. Each returns what the kernel returns: -errno on failure. No cancellation point. */
+#ifndef FSH_SYS_H
+#define FSH_SYS_H
+
+#include <stdint.h>
+#include <sys/syscall.h>
+
+static inline long fsh_sys(long nr, long a, long b, long c, long d, long e, long f) {
+#if defined(__x86_64__)
+    long ret;
+    register long r10 __asm__("r10") = d;
+    register long r8 __asm__("r8") = e;
+    register long r9 __asm__("r9") = f;
+    __asm__ volatile("syscall" : "=a"(ret) : "a"(nr), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9) : "rcx", "r11", "memory");
+    return ret;
+#elif defined(__aarch64__)
+    register long x8 __asm__("x8") = nr;
+    register long x0 __asm__("x0") = a;
+    register long x1 __asm__("x1") = b;
+    register long x2 __asm__("x2") = c;
+    register long x3 __asm__("x3") = d;
+    register long x4 __asm__("x4") = e;
+    register long x5 __asm__("x5") = f;
+    __asm__ volatile("svc 0" : "+r"(x0) : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4), "r"(x5) : "memory");
+    return x0;
+#else
+#error "faultshim knows the system calls of x86-64 and AArch64"
+#endif
+}
+
+#define fsh_sys0(nr)                fsh_sys(nr, 0, 0, 0, 0, 0, 0)
+#define fsh_sys1(nr, a)             fsh_sys(nr, (long)(a), 0, 0, 0, 0, 0)
+#define fsh_sys2(nr, a, b)          fsh_sys(nr, (long)(a), (long)(b), 0, 0, 0, 0)
+#define fsh_sys3(nr, a, b, c)       fsh_sys(nr, (long)(a), (long)(b), (long)(c), 0, 0, 0)
+#define fsh_sys4(nr, a, b, c, d)    fsh_sys(nr, (long)(a), (long)(b), (long)(c), (long)(d), 0, 0)
+#define fsh_sys5(nr, a, b, c, d, e) fsh_sys(nr, (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), 0)
+#define fsh_sys6(nr, a, b, c, d, e, f) fsh_sys(nr, (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), (long)(f))
+
+#endif

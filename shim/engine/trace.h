@@ -1,0 +1,325 @@
+/* trace.h: the trace file's layout, its writer and its reader. faultshim-trace(5) describes the same bytes; change both.
+ *
+ * The file is also the session of a run: every process of the run maps its head, so that counters and rings survive
+ * SIGKILL. Everything is little-endian and in units of FSH_PAGE bytes:
+ *
+ *     header page | meta (texts) | state (counters, processes, keys) | script (replays only) | units …
+ *
+ * A unit is a ring (a thread writes to it through a mapping) or a block (a full ring, appended with one write). A thread's
+ * stream is its blocks in order of `seq`, then its ring. In a stream, the first byte of a record is written last and
+ * unwritten space is zero, so a reader finds the end after SIGKILL and never takes half a record for a whole one.
+ *
+ * Raise FSH_TRACE_VERSION when an old reader would misread a new file: a field moved or changed its meaning, an opcode was
+ * given another form. New record types with a length (below 0x40) do not need it: readers step over what they don't know. */
+#ifndef FSH_TRACE_H
+#define FSH_TRACE_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "calls.h"
+#include "plan.h"
+
+#define FSH_TRACE_MAGIC "FSHTRACE"
+
+enum {
+    FSH_TRACE_VERSION = 1,
+    FSH_PAGE = 4096,
+    FSH_RING_DATA = 60 * 1024, /* at least this much of a ring is stream */
+    FSH_PROCESSES = 1024,      /* entries of the process table */
+    FSH_KEYS = 1 << 14,        /* entries of the table of shared keys */
+    FSH_SLOTS = 64,            /* contexts that one byte can name */
+    FSH_RECORD_MAX = 2048,     /* bytes of one record */
+    FSH_TEXT_MAX = 1024,       /* bytes of a name in a record; longer ones are cut */
+    FSH_MARK_EVERY = 256       /* bytes of stream between time marks */
+};
+
+/* Where the seed came from. */
+enum fsh_seed_from { SEED_DRAWN, SEED_PROFILE, SEED_ENVIRONMENT, SEED_COMMAND_LINE };
+enum fsh_trace_state { TRACE_OPEN = 1, TRACE_SEALED = 2 };
+enum fsh_end { END_UNKNOWN, END_EXITED, END_SIGNALED, END_TIMEOUT };
+
+struct fsh_region {
+    uint64_t offset, size;
+};
+
+struct fsh_header {
+    char magic[8];
+    uint32_t version;
+    uint32_t header_size;
+    uint64_t nonce; /* drawn at creation; part of every unit's magic */
+    uint32_t state; /* enum fsh_trace_state */
+    uint32_t seed_from;
+    uint64_t seed;
+    uint64_t start_monotonic, start_realtime; /* ns */
+    uint64_t end_monotonic;                   /* ns, when sealed */
+    uint32_t n_rules, n_calls, n_faults;
+    uint32_t trace_mode; /* enum fsh_trace_mode */
+    uint64_t trace_limit;
+    struct fsh_region meta, processes, rules, keys, script;
+    uint64_t units; /* offset of the first unit */
+    uint32_t ring_pages, ring_data; /* pages of a ring; where its stream starts */
+    uint32_t end; /* enum fsh_end, when sealed by a supervisor */
+    int32_t end_value; /* exit status or signal */
+
+    /* live */
+    _Atomic uint64_t file_end;    /* where the next unit goes; always a multiple of FSH_PAGE */
+    _Atomic uint64_t resources;   /* numbers given out, from 1 */
+    _Atomic uint32_t threads;     /* numbers given out, from 1 */
+    _Atomic uint32_t attached;    /* processes that started under the shim, execs counted again */
+    _Atomic uint32_t headstart;   /* 1 once the head start is over */
+    _Atomic uint32_t stopped;     /* errno that stopped the writing of blocks, 0 if none did */
+    _Atomic uint64_t headstart_calls;
+    _Atomic uint64_t lost_blocks; /* blocks that could not be written: their decisions are missing */
+    _Atomic uint64_t untraced;    /* threads and processes that got no ring */
+    _Atomic uint64_t late_calls;  /* calls that came with no thread state: undecided, passed through */
+    _Atomic uint64_t nested_calls; /* calls that a signal handler made inside our own code: undecided */
+    _Atomic uint64_t deepbind;    /* dlopen calls that had RTLD_DEEPBIND taken away */
+    _Atomic uint64_t keys_full;   /* resources counted by each process alone: the table of shared keys was full */
+};
+
+/* Counters of one rule for the whole run: a cache line, so that rules do not disturb each other. */
+struct fsh_rule_state {
+    _Atomic uint64_t fired;   /* against `times` */
+    _Atomic uint64_t ordinal; /* key = run */
+    _Atomic uint64_t bytes;   /* key = run, for `space` */
+    _Atomic uint32_t stuck;   /* sticky = rule: it has fired */
+    uint32_t pad[9];
+};
+
+/* Counters of one rule and key (a file, a call site) shared by all processes of the run. */
+struct fsh_key_state {
+    _Atomic uint64_t key; /* mix of rule and key; 0 is free */
+    _Atomic uint64_t ordinal;
+    _Atomic uint64_t bytes;
+    _Atomic uint32_t stuck;
+    uint32_t pad;
+};
+
+struct fsh_process_state {
+    _Atomic uint32_t pid; /* 0 is free */
+    uint32_t image;       /* number of execs before this program */
+    uint64_t started;     /* of the process, in clock ticks since boot: tells a reused process id */
+    uint64_t ns_inode;    /* pid namespace the pid belongs to */
+    uint64_t key;
+    _Atomic uint32_t unseen; /* children that no door of ours has seen being made */
+    _Atomic uint32_t pad;
+    char name[88];        /* "1.2"; ends in NUL */
+};
+
+/* Meta region: entries { uint32_t tag, length; bytes; zeros to a multiple of 8 }, ended by tag 0. Lists are NUL-separated. */
+enum fsh_meta {
+    META_END,
+    META_PROFILE,   /* the profile's text, one-liners included (see fsh_profile_parse for ;@source) */
+    META_COMMAND,   /* argv; list */
+    META_CWD,
+    META_ENV,       /* chosen NAME=VALUE; list */
+    META_MACHINE,   /* uname: system, release, machine; list */
+    META_CALLS,     /* names by number; list */
+    META_FAULTS,    /* names by number; list */
+    META_RULES,     /* names by number; list */
+    META_VERSION,   /* faultshim's version */
+    META_REPLAYED   /* path of the trace that this run replayed */
+};
+
+enum fsh_unit_kind { UNIT_RING = 1, UNIT_BLOCK = 2 };
+
+/* First bytes of a unit. In a ring, `considered`, `fired` and `calls` follow (fsh_ring_counters); in a block the stream does. */
+struct fsh_unit {
+    uint64_t magic; /* fsh_unit_magic(nonce, kind) */
+    uint32_t kind;
+    uint32_t pages; /* length of the unit in pages */
+    uint32_t data;  /* where the stream starts, from the unit's start */
+    uint32_t size;  /* bytes of stream: capacity of a ring, content of a block */
+    uint64_t process_key, thread_key;
+    uint32_t thread; /* number of the thread in this trace, from 1: names a stream */
+    uint32_t seq;    /* of this part of the stream, from 0 */
+    uint64_t first_n; /* decisions of the thread before this part */
+    uint64_t counted; /* decisions that passed and were counted without being written (trace-limit, trace = faults) */
+    _Atomic uint32_t owner_pid; /* rings: process that writes; 0 for none */
+    uint32_t owner_image;
+    uint64_t owner_started, owner_ns;
+    uint64_t reserved[4];
+};
+
+/* Blocks end with this word, in the last 8 bytes of their last page: without it the block is not whole. */
+static inline uint64_t fsh_block_seal(uint64_t nonce, uint32_t thread, uint32_t seq) {
+    return ~nonce ^ ((uint64_t)thread << 32 | seq);
+}
+
+static inline uint64_t fsh_unit_magic(uint64_t nonce, uint32_t kind) {
+    return nonce ^ (UINT64_C(0x74696e7500000000) | kind);
+}
+
+/* A ring's counters: uint64_t considered[n_rules], fired[n_rules], calls[n_calls]; decisions, faults of this thread since it
+ * took the ring. Summed over all rings they are the run's totals (a ring that is taken over keeps counting on). */
+static inline uint64_t *fsh_ring_counters(struct fsh_unit *ring) {
+    return (uint64_t *)(ring + 1);
+}
+static inline uint32_t fsh_ring_data_offset(uint32_t n_rules, uint32_t n_calls) {
+    return (uint32_t)((sizeof(struct fsh_unit) + (2ul * n_rules + n_calls) * sizeof(uint64_t) + 63) & ~63ul);
+}
+static inline uint32_t fsh_ring_pages(uint32_t n_rules, uint32_t n_calls) {
+    return (fsh_ring_data_offset(n_rules, n_calls) + FSH_RING_DATA + FSH_PAGE - 1) / FSH_PAGE;
+}
+
+/* The stream.
+ *
+ * A decision is made in a context: call, kind of descriptor, resource, call site, the rules that considered it, and a size.
+ * The last contexts of a thread stand in FSH_SLOTS slots, on both sides; the slots are empty where a unit starts.
+ *
+ *   0x00         end of what is written
+ *   0x40 + slot  a decision that passed, in that slot's context
+ *   0x80 + slot  the same with another size, which follows (varint) and stays in the slot
+ *   0xC0 + slot  the same in a new context, which follows and stays in the slot:
+ *                varint call, kind, resource, site, size, rules, then each rule's number
+ *   0x01         time: u64, ns since the start of the run
+ *   0x02…0x3F    a record: u16 length of what follows, then its fields
+ *
+ * varint: 7 bits a byte, least significant first, the high bit set in all but the last; at most 10 bytes.
+ * text: varint length, bytes (no NUL). */
+enum fsh_op {
+    OP_END = 0x00,
+    OP_TIME = 0x01,
+    OP_FAULT = 0x02,    /* see below */
+    OP_PROCESS = 0x03,  /* u64 key; text name; varint pid, parent pid, image; text program; text comm */
+    OP_THREAD = 0x04,   /* u64 key, u64 process key; text process name, thread name; varint tid; text comm */
+    OP_RESOURCE = 0x05, /* varint number, kind; u64 key; text name; text other name (as the program wrote it), or empty */
+    OP_SITE = 0x06,     /* varint number; u64 key; varint frames, then each: varint module, varint offset */
+    OP_MODULE = 0x07,   /* varint number, text path, text build id in hex, u64 start, u64 end */
+    OP_DIVERGE = 0x08,  /* replay: u64 ns; u64 n; varint expected call, kind; u64 expected resource key; varint call, kind; u64 key */
+    OP_EXEC = 0x09,     /* u64 ns; text path: the process goes on as another program */
+    OP_FORK = 0x0A,     /* u64 ns; varint pid; text name: a child was made */
+    OP_LAST,
+    OP_SAME = 0x40,
+    OP_SIZED = 0x80,
+    OP_NEW = 0xC0
+};
+
+/* OP_FAULT, a decision that fired:
+ *   u64 ns; u64 key, ordinal, word, bytes passed before;
+ *   varint flags (FAULT_ below), call, kind, resource, site, size;
+ *   varint rule, fault line, fault kind; varint errno as zigzag; varint amount;
+ *   varint rules, then each: varint number, varint ordinal     (the rules that considered it) */
+enum {
+    FAULT_MORE = 1,    /* `continue = yes`: the next fault record belongs to the same decision */
+    FAULT_STUCK = 2,   /* fired because the rule is sticky, not by its draw */
+    FAULT_REPLAYED = 4, /* applied from a trace, not from a draw */
+    FAULT_PASSED = 8   /* after FAULT_MORE: no later rule fired, this record only closes the decision */
+};
+
+/* --- the session --- */
+
+struct fsh_text {
+    const char *data;
+    size_t len;
+};
+
+/* What a new session is made of. Lists are NUL-separated. */
+struct fsh_session_params {
+    uint64_t seed;
+    uint32_t seed_from;
+    uint32_t n_rules;
+    uint32_t trace_mode;
+    uint64_t trace_limit;
+    bool shared_keys;
+    struct fsh_text profile, command, cwd, env, rules, replayed;
+    struct fsh_text script; /* see replay.h; empty if this run is no replay */
+};
+
+/* A mapped session: the head of the file up to the first unit. */
+struct fsh_session {
+    int fd;
+    uint64_t map_size;
+    struct fsh_header *header;
+    struct fsh_process_state *processes;
+    struct fsh_rule_state *rules;
+    struct fsh_key_state *keys; /* NULL if no rule counts by shared keys */
+    bool is_file;               /* false: private to this process and its forks, nothing is written */
+};
+
+/* Creates the file at `path` (0600, never through a symbolic link, never over a file that is not a trace) and maps it.
+ * Returns 0 or -errno; -EEXIST for a file that is not a trace. */
+int fsh_session_create(struct fsh_session *session, const char *path, const struct fsh_session_params *params);
+/* The same in anonymous memory, for a run that can have no file. Returns 0 or -errno. */
+int fsh_session_create_private(struct fsh_session *session, const struct fsh_session_params *params);
+/* Maps the session behind a descriptor (which it keeps). Returns 0, -EBADMSG if it is not a session of this version, or -errno. */
+int fsh_session_map(struct fsh_session *session, int fd);
+/* The meta entry, or an empty text. */
+struct fsh_text fsh_session_meta(const struct fsh_session *session, enum fsh_meta tag);
+
+/* --- the writer --- */
+
+struct fsh_slot {
+    uint64_t what; /* call, kind, resource */
+    uint64_t rules; /* candidates of that call that considered it, as bits */
+    uint64_t size;
+    uint64_t site;
+};
+
+/* A thread's pen: private to the thread; `ring` is shared memory. */
+struct fsh_pen {
+    struct fsh_unit *ring; /* NULL: this thread is not traced */
+    uint8_t *data;
+    uint32_t pos;   /* next byte */
+    uint32_t limit; /* above it the slow path looks: time mark or end of the ring */
+    uint64_t n;     /* decisions so far */
+    uint64_t *considered, *fired, *calls;
+    uint64_t ring_offset; /* in the file */
+    struct fsh_slot slots[FSH_SLOTS];
+};
+
+struct fsh_owner {
+    uint32_t pid, image;
+    uint64_t started, ns_inode;
+    uint64_t process_key, thread_key;
+};
+
+/* Gives the pen a ring: one that a dead process left, or a new one. Returns 0 or -errno; the pen is then without one. */
+int fsh_pen_open(struct fsh_pen *pen, struct fsh_session *session, const struct fsh_owner *owner);
+/* Gives the ring back: it is kept in the file as the end of that stream, and another thread may take it over. */
+void fsh_pen_close(struct fsh_pen *pen, struct fsh_session *session);
+/* A record with its fields, `len` bytes at most FSH_RECORD_MAX. */
+void fsh_pen_record(struct fsh_pen *pen, struct fsh_session *session, enum fsh_op op, const void *fields, size_t len);
+/* The slow path of fsh_pen_pass: time mark, new context, full ring. `rules` are bits over `list`. */
+void fsh_pen_pass_slow(struct fsh_pen *pen, struct fsh_session *session, const struct fsh_slot *context,
+                       const struct fsh_candidates *list);
+/* ns since the start of the run. */
+uint64_t fsh_session_now(const struct fsh_session *session);
+
+/* Fields of a record, written front to back; too much is cut off and the result is still well-formed for texts. */
+struct fsh_fields {
+    uint8_t bytes[FSH_RECORD_MAX];
+    size_t len;
+};
+void fsh_put_u64(struct fsh_fields *fields, uint64_t v);
+void fsh_put_varint(struct fsh_fields *fields, uint64_t v);
+void fsh_put_text(struct fsh_fields *fields, const char *text, size_t len);
+
+static inline uint64_t fsh_what(enum fsh_call call, enum fsh_kind kind, uint64_t resource) {
+    return resource << 16 | (uint64_t)kind << 12 | (uint64_t)call;
+}
+
+static inline unsigned fsh_slot_of(uint64_t what, uint64_t rules) {
+    return (unsigned)(((what ^ (what >> 16) * 5 ^ rules * 11) * 0x9e3779b1u) >> 13) & (FSH_SLOTS - 1);
+}
+
+/* A decision that passed: one byte in the steady case. */
+static inline void fsh_pen_pass(struct fsh_pen *pen, struct fsh_session *session, uint64_t what, uint64_t rules, uint64_t size,
+                                uint64_t site, const struct fsh_candidates *list) {
+    unsigned i = fsh_slot_of(what, rules);
+    struct fsh_slot *slot = &pen->slots[i];
+    if (__builtin_expect(slot->what == what && slot->rules == rules && slot->size == size && slot->site == site &&
+                             pen->pos < pen->limit,
+                         1)) {
+        pen->n++;
+        ((volatile uint8_t *)pen->data)[pen->pos++] = (uint8_t)(OP_SAME + i);
+        return;
+    }
+    struct fsh_slot context = {.what = what, .rules = rules, .size = size, .site = site};
+    fsh_pen_pass_slow(pen, session, &context, list);
+}
+
+#endif
