@@ -30,6 +30,7 @@ enum {
     FSH_RING_DATA = 60 * 1024, /* at least this much of a ring is stream */
     FSH_PROCESSES = 1024,      /* entries of the process table */
     FSH_KEYS = 1 << 14,        /* entries of the table of shared keys */
+    FSH_RINGS = 4096,          /* entries of the table of rings; further rings are never taken over */
     FSH_SLOTS = 64,            /* contexts that one byte can name */
     FSH_RECORD_MAX = 2048,     /* bytes of one record */
     FSH_TEXT_MAX = 1024,       /* bytes of a name in a record; longer ones are cut */
@@ -58,7 +59,7 @@ struct fsh_header {
     uint32_t n_rules, n_calls, n_faults;
     uint32_t trace_mode; /* enum fsh_trace_mode */
     uint64_t trace_limit;
-    struct fsh_region meta, processes, rules, keys, script;
+    struct fsh_region meta, processes, rules, keys, rings, script;
     uint64_t units; /* offset of the first unit */
     uint32_t ring_pages, ring_data; /* pages of a ring; where its stream starts */
     uint32_t end; /* enum fsh_end, when sealed by a supervisor */
@@ -107,6 +108,14 @@ struct fsh_process_state {
     _Atomic uint32_t unseen; /* children that no door of ours has seen being made */
     _Atomic uint32_t pad;
     char name[88];        /* "1.2"; ends in NUL */
+};
+
+/* Where a ring stands and whose it is, so that rings of the dead are taken over instead of the file growing. */
+struct fsh_ring_state {
+    _Atomic uint32_t owner; /* process id; 0 for none */
+    uint32_t image;
+    uint64_t offset; /* 0: no ring yet */
+    uint64_t ns_inode;
 };
 
 /* Meta region: entries { uint32_t tag, length; bytes; zeros to a multiple of 8 }, ended by tag 0. Lists are NUL-separated. */
@@ -192,6 +201,7 @@ enum fsh_op {
     OP_DIVERGE = 0x08,  /* replay: u64 ns; u64 n; varint expected call, kind; u64 expected resource key; varint call, kind; u64 key */
     OP_EXEC = 0x09,     /* u64 ns; text path: the process goes on as another program */
     OP_FORK = 0x0A,     /* u64 ns; varint pid; text name: a child was made */
+    OP_COUNTED = 0x0B,  /* varint decisions that passed here and were counted without being written */
     OP_LAST,
     OP_SAME = 0x40,
     OP_SIZED = 0x80,
@@ -237,6 +247,7 @@ struct fsh_session {
     struct fsh_process_state *processes;
     struct fsh_rule_state *rules;
     struct fsh_key_state *keys; /* NULL if no rule counts by shared keys */
+    struct fsh_ring_state *rings;
     bool is_file;               /* false: private to this process and its forks, nothing is written */
 };
 
@@ -266,8 +277,12 @@ struct fsh_pen {
     uint32_t pos;   /* next byte */
     uint32_t limit; /* above it the slow path looks: time mark or end of the ring */
     uint64_t n;     /* decisions so far */
+    uint64_t counted; /* passes not yet told by an OP_COUNTED */
     uint64_t *considered, *fired, *calls;
-    uint64_t ring_offset; /* in the file */
+    struct fsh_ring_state *state; /* NULL: the ring is in no table */
+    uint32_t next_mark;
+    bool counting; /* passes are counted, no longer written */
+    bool stopped;  /* nothing more can be written */
     struct fsh_slot slots[FSH_SLOTS];
 };
 
@@ -286,6 +301,9 @@ void fsh_pen_record(struct fsh_pen *pen, struct fsh_session *session, enum fsh_o
 /* The slow path of fsh_pen_pass: time mark, new context, full ring. `rules` are bits over `list`. */
 void fsh_pen_pass_slow(struct fsh_pen *pen, struct fsh_session *session, const struct fsh_slot *context,
                        const struct fsh_candidates *list);
+/* CLOCK_MONOTONIC in ns. A system call unless the shim has put the vDSO's reader into fsh_clock. */
+extern int (*fsh_clock)(int clock, void *timespec);
+uint64_t fsh_monotonic(void);
 /* ns since the start of the run. */
 uint64_t fsh_session_now(const struct fsh_session *session);
 
