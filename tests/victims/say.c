@@ -1,0 +1,933 @@
+/* say: carries out the operations named on its command line, one after the other, and says what each of them returned.
+ *
+ *   say on:file write:100 x3:write:10 fsync close
+ *
+ * Every call of the table has an operation of its name, so a case can ask for exactly the calls that it is about and read the
+ * effect of a fault off one line: "write 100", "write -1 EIO", "malloc NULL ENOMEM". A call that succeeds and changes errno
+ * adds " errno-changed"; data that comes in other than it went out adds " bits=N bytes=M" (how much of it differs).
+ *
+ * Where an operation needs a descriptor it takes the current one, which `on:KIND` makes: file[:PATH], tcp, udp, unix, dgram,
+ * pipe, stdin, stdout. Nothing here allocates or uses stdio, so that counts are those of the operations. */
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <malloc.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <pthread.h>
+#include <spawn.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/select.h>
+#include <sys/sendfile.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <sys/uio.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#include "victim.h"
+
+enum { BUFFER = 1 << 20, UNTOUCHED = 123 /* an errno that no call here returns */ };
+
+static unsigned char out_bytes[BUFFER] __attribute__((aligned(4096)));
+static unsigned char in_bytes[BUFFER] __attribute__((aligned(4096)));
+static int current = -1; /* reads and writes go here */
+static int other = -1;   /* the other end of a socket or pipe */
+static int listener = -1;
+static struct sockaddr_in listening;
+static bool messages, is_file;
+static uint64_t read_at, write_at; /* place in the stream, for the pattern */
+static char current_path[256] = "data";
+
+static void print(const char *format, ...) {
+    char line[512];
+    va_list ap;
+    va_start(ap, format);
+    int n = vsnprintf(line, sizeof line, format, ap);
+    va_end(ap);
+    for (int done = 0; done < n;) {
+        ssize_t w = write(1, line + done, (size_t)(n - done));
+        if (w > 0)
+            done += (int)w;
+        else if (errno != EINTR)
+            _exit(98);
+    }
+}
+
+static const char *eai_name(int e) {
+    switch (e) {
+    case EAI_AGAIN:
+        return "EAI_AGAIN";
+    case EAI_FAIL:
+        return "EAI_FAIL";
+    case EAI_NONAME:
+        return "EAI_NONAME";
+    case EAI_MEMORY:
+        return "EAI_MEMORY";
+    case EAI_SERVICE:
+        return "EAI_SERVICE";
+    case EAI_FAMILY:
+        return "EAI_FAMILY";
+    case EAI_SYSTEM:
+        return "EAI_SYSTEM";
+    default:
+        return "EAI_?";
+    }
+}
+
+static const char *touched(void) {
+    return errno == UNTOUCHED ? "" : " errno-changed";
+}
+
+/* A call that answers -1 and errno; its number is worth saying. */
+static void say_count(const char *name, ssize_t n) {
+    if (n < 0)
+        print("%s %zd %s\n", name, n, strerrorname_np(errno));
+    else
+        print("%s %zd%s\n", name, n, touched());
+}
+
+/* The same where the number itself (a descriptor, a process id) is of no interest. */
+static void say_ok(const char *name, long n) {
+    if (n == -1)
+        print("%s -1 %s\n", name, strerrorname_np(errno));
+    else
+        print("%s ok%s\n", name, touched());
+}
+
+static void say_pointer(const char *name, const void *p) {
+    if (!p || p == MAP_FAILED)
+        print("%s %s %s\n", name, p ? "FAILED" : "NULL", strerrorname_np(errno));
+    else
+        print("%s ok%s\n", name, touched());
+}
+
+/* A call that returns the error and leaves errno alone, whether it fails or not. */
+static void say_number(const char *name, int e) {
+    print("%s %s%s\n", name, e ? strerrorname_np(e) : "ok", touched());
+}
+
+/* Never 0, so that a hole or a zeroed buffer is told from data; of a period that no block size divides. */
+static unsigned char pattern(uint64_t at) {
+    return (unsigned char)(1 + at % 251);
+}
+
+static void fill(size_t n, uint64_t at) {
+    for (size_t i = 0; i < n && i < BUFFER; i++)
+        out_bytes[i] = pattern(at + i);
+}
+
+static void differences(char *text, size_t size, const unsigned char *bytes, size_t n, uint64_t at) {
+    unsigned bits = 0, changed = 0, zeros = 0;
+    for (size_t i = 0; i < n; i++) {
+        unsigned diff = bytes[i] ^ pattern(at + i);
+        bits += (unsigned)__builtin_popcount(diff);
+        changed += diff != 0;
+        zeros += bytes[i] == 0;
+    }
+    text[0] = 0;
+    if (bits)
+        snprintf(text, size, " bits=%u bytes=%u zeros=%u", bits, changed, zeros);
+}
+
+static void say_in(const char *name, ssize_t n, uint64_t at) {
+    if (n < 0) {
+        print("%s %zd %s\n", name, n, strerrorname_np(errno));
+        return;
+    }
+    const char *changed = touched();
+    char text[80];
+    differences(text, sizeof text, in_bytes, (size_t)n, at);
+    print("%s %zd%s%s\n", name, n, changed, text);
+}
+
+static size_t size_of(const char *arg, size_t or_else) {
+    size_t n = arg && *arg ? strtoull(arg, NULL, 0) : or_else;
+    return n < BUFFER ? n : BUFFER;
+}
+
+/* --- the current descriptor --- */
+
+static void on_file(const char *path) {
+    is_file = true;
+    if (path && *path)
+        snprintf(current_path, sizeof current_path, "%s", path);
+    errno = UNTOUCHED;
+    current = open(current_path, O_RDWR | O_CREAT, 0644);
+    if (current < 0)
+        print("on:file -1 %s\n", strerrorname_np(errno));
+}
+
+static void listen_here(void) {
+    listener = socket(AF_INET, SOCK_STREAM, 0);
+    listening = (struct sockaddr_in){.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof listening;
+    if (bind(listener, (struct sockaddr *)&listening, len) || getsockname(listener, (struct sockaddr *)&listening, &len) ||
+        listen(listener, 16))
+        print("listen-here -1 %s\n", strerrorname_np(errno));
+}
+
+static void on_tcp(void) {
+    if (listener < 0)
+        listen_here();
+    current = socket(AF_INET, SOCK_STREAM, 0);
+    if (connect(current, (struct sockaddr *)&listening, sizeof listening) < 0)
+        print("on:tcp -1 %s\n", strerrorname_np(errno));
+    else
+        other = accept(listener, NULL, NULL);
+}
+
+static void on_udp(void) {
+    struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)}, b = a;
+    socklen_t len = sizeof a;
+    current = socket(AF_INET, SOCK_DGRAM, 0);
+    other = socket(AF_INET, SOCK_DGRAM, 0);
+    if (bind(current, (struct sockaddr *)&a, len) || bind(other, (struct sockaddr *)&b, len) ||
+        getsockname(current, (struct sockaddr *)&a, &len) || getsockname(other, (struct sockaddr *)&b, &len) ||
+        connect(current, (struct sockaddr *)&b, len) || connect(other, (struct sockaddr *)&a, len))
+        print("on:udp -1 %s\n", strerrorname_np(errno));
+    messages = true;
+}
+
+static void op_on(const char *arg) {
+    int pair[2];
+    read_at = write_at = 0;
+    messages = is_file = false;
+    if (!strncmp(arg, "file", 4)) {
+        on_file(arg[4] == ':' ? arg + 5 : NULL);
+    } else if (!strcmp(arg, "tcp")) {
+        on_tcp();
+    } else if (!strcmp(arg, "udp")) {
+        on_udp();
+    } else if (!strcmp(arg, "unix") || !strcmp(arg, "dgram")) {
+        messages = arg[0] == 'd';
+        CHECK(socketpair(AF_UNIX, messages ? SOCK_DGRAM : SOCK_STREAM, 0, pair) == 0);
+        current = pair[0], other = pair[1];
+    } else if (!strcmp(arg, "pipe")) {
+        CHECK(pipe(pair) == 0);
+        current = pair[1], other = pair[0];
+    } else if (!strcmp(arg, "stdin")) {
+        current = 0;
+    } else if (!strcmp(arg, "stdout")) {
+        current = 1;
+    } else {
+        print("on:%s unknown\n", arg);
+        _exit(2);
+    }
+}
+
+/* Reads go to the end where the current descriptor's data comes out. */
+static int source(void) {
+    return other >= 0 ? other : current;
+}
+
+static uint64_t place(uint64_t at) {
+    return messages ? 0 : at;
+}
+
+static void wrote(const char *name, ssize_t n) {
+    say_count(name, n);
+    if (n > 0)
+        write_at += (uint64_t)n;
+}
+
+static void got(const char *name, ssize_t n) {
+    say_in(name, n, place(read_at));
+    if (n > 0)
+        read_at += (uint64_t)n;
+}
+
+/* --- reading and writing --- */
+
+#define OUT(name, call)                                                                                                            \
+    static void op_##name(const char *arg) {                                                                                       \
+        size_t n = size_of(arg, 100);                                                                                              \
+        fill(n, place(write_at));                                                                                                  \
+        errno = UNTOUCHED;                                                                                                         \
+        wrote(#name, call);                                                                                                        \
+    }
+#define IN(name, call)                                                                                                             \
+    static void op_##name(const char *arg) {                                                                                       \
+        size_t n = size_of(arg, 100);                                                                                              \
+        memset(in_bytes, 0xff, n);                                                                                                 \
+        errno = UNTOUCHED;                                                                                                         \
+        got(#name, call);                                                                                                          \
+    }
+
+/* Two pieces of unequal length, so that a short transfer may end in either. */
+#define PIECES(bytes)                                                                                                              \
+    (struct iovec[]) {                                                                                                             \
+        {bytes, n / 3}, {                                                                                                          \
+            (bytes) + n / 3, n - n / 3                                                                                             \
+        }                                                                                                                          \
+    }
+#define MESSAGE(bytes)                                                                                                             \
+    &(struct msghdr) {                                                                                                             \
+        .msg_iov = PIECES(bytes), .msg_iovlen = 2                                                                                  \
+    }
+
+OUT(write, write(current, out_bytes, n))
+OUT(pwrite, pwrite(current, out_bytes, n, (off_t)write_at))
+OUT(writev, writev(current, PIECES(out_bytes), 2))
+OUT(pwritev, pwritev(current, PIECES(out_bytes), 2, (off_t)write_at))
+OUT(pwritev2, pwritev2(current, PIECES(out_bytes), 2, is_file ? (off_t)write_at : -1, 0))
+OUT(send, send(current, out_bytes, n, MSG_NOSIGNAL))
+OUT(sendto, sendto(current, out_bytes, n, MSG_NOSIGNAL, NULL, 0))
+OUT(sendmsg, sendmsg(current, MESSAGE(out_bytes), MSG_NOSIGNAL))
+
+IN(read, read(source(), in_bytes, n))
+IN(pread, pread(source(), in_bytes, n, (off_t)read_at))
+IN(readv, readv(source(), PIECES(in_bytes), 2))
+IN(preadv, preadv(source(), PIECES(in_bytes), 2, (off_t)read_at))
+IN(preadv2, preadv2(source(), PIECES(in_bytes), 2, is_file ? (off_t)read_at : -1, 0))
+IN(recv, recv(source(), in_bytes, n, MSG_DONTWAIT))
+IN(recvfrom, recvfrom(source(), in_bytes, n, MSG_DONTWAIT, NULL, NULL))
+IN(recvmsg, recvmsg(source(), MESSAGE(in_bytes), MSG_DONTWAIT))
+
+static void op_sendmmsg(const char *arg) {
+    size_t n = size_of(arg, 100);
+    fill(n, 0);
+    struct iovec piece = {out_bytes, n};
+    struct mmsghdr two[2] = {{.msg_hdr = {.msg_iov = &piece, .msg_iovlen = 1}}, {.msg_hdr = {.msg_iov = &piece, .msg_iovlen = 1}}};
+    errno = UNTOUCHED;
+    say_count("sendmmsg", sendmmsg(current, two, 2, MSG_NOSIGNAL));
+}
+
+static void op_recvmmsg(const char *arg) {
+    size_t n = size_of(arg, 100);
+    struct iovec piece[2] = {{in_bytes, n}, {in_bytes + n, n}};
+    struct mmsghdr two[2] = {{.msg_hdr = {.msg_iov = &piece[0], .msg_iovlen = 1}},
+                             {.msg_hdr = {.msg_iov = &piece[1], .msg_iovlen = 1}}};
+    errno = UNTOUCHED;
+    say_count("recvmmsg", recvmmsg(source(), two, 2, MSG_DONTWAIT, NULL));
+}
+
+/* Copies need a file that they read from: the program itself. */
+static int self(void) {
+    return open("/proc/self/exe", O_RDONLY);
+}
+
+static void op_copy_file_range(const char *arg) {
+    int from = open("source", O_RDWR | O_CREAT, 0600);
+    if (from < 0 || ftruncate(from, 1000) < 0)
+        _exit(97);
+    errno = UNTOUCHED;
+    say_count("copy_file_range", copy_file_range(from, NULL, current, NULL, size_of(arg, 100), 0));
+}
+
+static void op_sendfile(const char *arg) {
+    int from = self();
+    errno = UNTOUCHED;
+    say_count("sendfile", sendfile(current, from, NULL, size_of(arg, 100)));
+}
+
+static void op_splice(const char *arg) {
+    int pair[2];
+    CHECK(pipe(pair) == 0);
+    size_t n = size_of(arg, 100);
+    fill(n, write_at);
+    CHECK(vmsplice(pair[1], &(struct iovec){out_bytes, n}, 1, 0) == (ssize_t)n);
+    errno = UNTOUCHED;
+    wrote("splice", splice(pair[0], NULL, current, NULL, n, 0));
+}
+
+/* --- space, durability, names --- */
+
+static void op_ftruncate(const char *arg) {
+    errno = UNTOUCHED;
+    say_ok("ftruncate", ftruncate(current, (off_t)size_of(arg, 50)));
+}
+static void op_truncate(const char *arg) {
+    errno = UNTOUCHED;
+    say_ok("truncate", truncate(current_path, (off_t)size_of(arg, 50)));
+}
+static void op_fallocate(const char *arg) {
+    errno = UNTOUCHED;
+    say_ok("fallocate", fallocate(current, 0, 0, (off_t)size_of(arg, 5000)));
+}
+static void op_posix_fallocate(const char *arg) {
+    errno = UNTOUCHED;
+    say_number("posix_fallocate", posix_fallocate(current, 0, (off_t)size_of(arg, 5000)));
+}
+
+#define SIMPLE(name, call)                                                                                                         \
+    static void op_##name(const char *arg) {                                                                                       \
+        (void)arg;                                                                                                                 \
+        errno = UNTOUCHED;                                                                                                         \
+        say_ok(#name, call);                                                                                                       \
+    }
+SIMPLE(fsync, fsync(current))
+SIMPLE(fdatasync, fdatasync(current))
+SIMPLE(sync_file_range, sync_file_range(current, 0, 0, SYNC_FILE_RANGE_WRITE))
+SIMPLE(syncfs, syncfs(current))
+SIMPLE(sync, (sync(), 0))
+
+static void make_file(const char *path) {
+    int fd = open(path, O_RDWR | O_CREAT, 0600);
+    if (fd >= 0)
+        close(fd);
+}
+
+#define ON_PATH(name, call)                                                                                                        \
+    static void op_##name(const char *arg) {                                                                                       \
+        const char *path = arg && *arg ? arg : "name-" #name;                                                                      \
+        make_file(path);                                                                                                           \
+        unlink("name-2");                                                                                                          \
+        errno = UNTOUCHED;                                                                                                         \
+        say_ok(#name, call);                                                                                                       \
+    }
+ON_PATH(rename, rename(path, "name-2"))
+ON_PATH(renameat, renameat(AT_FDCWD, path, AT_FDCWD, "name-2"))
+ON_PATH(renameat2, renameat2(AT_FDCWD, path, AT_FDCWD, "name-2", RENAME_NOREPLACE))
+ON_PATH(unlinkat, unlinkat(AT_FDCWD, path, 0))
+ON_PATH(link, link(path, "name-2"))
+
+static void op_unlink(const char *arg) {
+    const char *path = arg && *arg ? arg : "name-unlink";
+    make_file(path);
+    errno = UNTOUCHED;
+    say_ok("unlink", unlink(path));
+}
+
+static void op_mkdir(const char *arg) {
+    rmdir(arg && *arg ? arg : "folder");
+    errno = UNTOUCHED;
+    say_ok("mkdir", mkdir(arg && *arg ? arg : "folder", 0700));
+}
+
+static void op_msync(const char *arg) {
+    (void)arg;
+    int fd = open("mapped", O_RDWR | O_CREAT, 0600);
+    if (fd < 0 || ftruncate(fd, 4096) < 0)
+        _exit(97);
+    char *map = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    CHECK(map != MAP_FAILED);
+    map[0] = 1;
+    errno = UNTOUCHED;
+    say_ok("msync", msync(map, 4096, MS_SYNC));
+}
+
+#define OPENING(name, call)                                                                                                        \
+    static void op_##name(const char *arg) {                                                                                       \
+        const char *path = arg && *arg ? arg : "opened";                                                                           \
+        errno = UNTOUCHED;                                                                                                         \
+        int fd = call;                                                                                                             \
+        say_ok(#name, fd);                                                                                                         \
+        if (fd >= 0)                                                                                                               \
+            close(fd);                                                                                                             \
+    }
+OPENING(open, open(path, O_RDWR | O_CREAT, 0600))
+OPENING(openat, openat(AT_FDCWD, path, O_RDWR | O_CREAT, 0600))
+OPENING(creat, creat(path, 0600))
+
+static void op_fopen(const char *arg) {
+    errno = UNTOUCHED;
+    FILE *f = fopen(arg && *arg ? arg : "opened", "w");
+    say_pointer("fopen", f);
+    if (f)
+        fclose(f);
+}
+
+static void op_close(const char *arg) {
+    (void)arg;
+    errno = UNTOUCHED;
+    int e = close(current), saved = errno;
+    /* whatever close reports, the descriptor is gone (close(2)) */
+    bool gone = fcntl(current, F_GETFD) < 0;
+    errno = saved;
+    if (e)
+        print("close -1 %s%s\n", strerrorname_np(errno), gone ? "" : " still-open");
+    else
+        print("close ok%s%s\n", touched(), gone ? "" : " still-open");
+}
+
+/* --- sockets --- */
+
+static void op_socket(const char *arg) {
+    (void)arg;
+    errno = UNTOUCHED;
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    say_ok("socket", fd);
+    if (fd >= 0)
+        close(fd);
+}
+
+static void op_bind(const char *arg) {
+    (void)arg;
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    errno = UNTOUCHED;
+    say_ok("bind", bind(fd, (struct sockaddr *)&a, sizeof a));
+    close(fd);
+}
+
+static void op_listen(const char *arg) {
+    (void)arg;
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    bind(fd, (struct sockaddr *)&a, sizeof a);
+    errno = UNTOUCHED;
+    say_ok("listen", listen(fd, 4));
+    close(fd);
+}
+
+static void op_connect(const char *arg) {
+    (void)arg;
+    if (listener < 0)
+        listen_here();
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    errno = UNTOUCHED;
+    say_ok("connect", connect(fd, (struct sockaddr *)&listening, sizeof listening));
+    close(fd);
+}
+
+#define ACCEPTING(name, call)                                                                                                      \
+    static void op_##name(const char *arg) {                                                                                       \
+        (void)arg;                                                                                                                 \
+        if (listener < 0)                                                                                                          \
+            listen_here();                                                                                                         \
+        int client = socket(AF_INET, SOCK_STREAM, 0);                                                                              \
+        connect(client, (struct sockaddr *)&listening, sizeof listening);                                                          \
+        struct sockaddr_in peer;                                                                                                   \
+        socklen_t len = sizeof peer;                                                                                               \
+        errno = UNTOUCHED;                                                                                                         \
+        int fd = call;                                                                                                             \
+        say_ok(#name, fd);                                                                                                         \
+        if (fd >= 0)                                                                                                               \
+            close(fd);                                                                                                             \
+        close(client);                                                                                                             \
+    }
+ACCEPTING(accept, accept(listener, (struct sockaddr *)&peer, &len))
+ACCEPTING(accept4, accept4(listener, (struct sockaddr *)&peer, &len, SOCK_CLOEXEC))
+
+SIMPLE(shutdown, shutdown(current, SHUT_WR))
+
+/* The current descriptor becomes non-blocking, at both its ends. */
+static void op_nonblock(const char *arg) {
+    (void)arg;
+    fcntl(current, F_SETFL, fcntl(current, F_GETFL) | O_NONBLOCK);
+    if (other >= 0)
+        fcntl(other, F_SETFL, fcntl(other, F_GETFL) | O_NONBLOCK);
+}
+
+static struct pollfd *one_descriptor(void) {
+    static struct pollfd p;
+    p = (struct pollfd){.fd = current, .events = POLLOUT};
+    return &p;
+}
+#define COUNTED(name, call)                                                                                                        \
+    static void op_##name(const char *arg) {                                                                                       \
+        (void)arg;                                                                                                                 \
+        errno = UNTOUCHED;                                                                                                         \
+        say_count(#name, call);                                                                                                    \
+    }
+COUNTED(poll, poll(one_descriptor(), 1, 0))
+COUNTED(ppoll, ppoll(one_descriptor(), 1, &(struct timespec){0}, NULL))
+
+static fd_set *one_set(void) {
+    static fd_set set;
+    FD_ZERO(&set);
+    FD_SET(current, &set);
+    return &set;
+}
+COUNTED(select, select(current + 1, NULL, one_set(), NULL, &(struct timeval){0}))
+COUNTED(pselect, pselect(current + 1, NULL, one_set(), NULL, &(struct timespec){0}, NULL))
+
+static int one_epoll(void) {
+    static int fd = -1;
+    if (fd < 0) {
+        fd = epoll_create1(0);
+        epoll_ctl(fd, EPOLL_CTL_ADD, current, &(struct epoll_event){.events = EPOLLOUT});
+    }
+    return fd;
+}
+static struct epoll_event events[4];
+static void op_epoll_wait(const char *arg) {
+    (void)arg;
+    int fd = one_epoll();
+    errno = UNTOUCHED;
+    say_count("epoll_wait", epoll_wait(fd, events, 4, 0));
+}
+static void op_epoll_pwait(const char *arg) {
+    (void)arg;
+    int fd = one_epoll();
+    errno = UNTOUCHED;
+    say_count("epoll_pwait", epoll_pwait(fd, events, 4, 0, NULL));
+}
+
+/* No errno-changed here: glibc's getaddrinfo touches errno as it likes. */
+static void op_getaddrinfo(const char *arg) {
+    struct addrinfo *list = NULL;
+    int e = getaddrinfo(arg && *arg ? arg : "127.0.0.1", "80", &(struct addrinfo){.ai_socktype = SOCK_STREAM}, &list);
+    print("getaddrinfo %s\n", e ? eai_name(e) : "ok");
+    if (!e)
+        freeaddrinfo(list);
+}
+
+/* --- memory --- */
+
+#define ALLOCATING(name, call)                                                                                                     \
+    static void op_##name(const char *arg) {                                                                                       \
+        size_t n = size_of(arg, 100);                                                                                              \
+        errno = UNTOUCHED;                                                                                                         \
+        void *volatile p = call;                                                                                                   \
+        say_pointer(#name, p);                                                                                                     \
+        if (p)                                                                                                                     \
+            memset(p, 1, n);                                                                                                       \
+        free(p);                                                                                                                   \
+    }
+ALLOCATING(malloc, malloc(n))
+ALLOCATING(calloc, calloc(n, 1))
+ALLOCATING(aligned_alloc, aligned_alloc(64, n))
+ALLOCATING(memalign, memalign(64, n))
+ALLOCATING(valloc, valloc(n))
+ALLOCATING(pvalloc, pvalloc(n))
+
+/* A failed realloc leaves the old block as it was (malloc(3)). */
+#define REALLOCATING(name, call)                                                                                                   \
+    static void op_##name(const char *arg) {                                                                                       \
+        size_t n = size_of(arg, 5000);                                                                                             \
+        char *volatile old = malloc(16);                                                                                           \
+        CHECK(old);                                                                                                                \
+        memcpy(old, "fifteen letters", 16);                                                                                        \
+        errno = UNTOUCHED;                                                                                                         \
+        char *volatile p = call;                                                                                                   \
+        bool kept = !memcmp(p ? p : old, "fifteen letters", 16);                                                                   \
+        if (p)                                                                                                                     \
+            print(#name " ok%s%s\n", touched(), kept ? "" : " content-lost");                                                      \
+        else                                                                                                                       \
+            print(#name " NULL %s%s\n", strerrorname_np(errno), kept ? "" : " content-lost");                                      \
+        free(p ? p : old);                                                                                                         \
+    }
+REALLOCATING(realloc, realloc(old, n))
+REALLOCATING(reallocarray, reallocarray(old, n / 8, 8))
+
+static void op_posix_memalign(const char *arg) {
+    void *p = (void *)1;
+    errno = UNTOUCHED;
+    int e = posix_memalign(&p, 64, size_of(arg, 100));
+    /* on failure *memptr is unchanged on Linux (posix_memalign(3)) */
+    print("posix_memalign %s%s%s\n", e ? strerrorname_np(e) : "ok", touched(), e && p != (void *)1 ? " pointer-changed" : "");
+    if (!e)
+        free(p);
+}
+
+static void op_free(const char *arg) {
+    void *volatile p = malloc(size_of(arg, 100));
+    errno = UNTOUCHED;
+    free(p);
+    print("free ok%s\n", touched());
+}
+
+static void op_mmap(const char *arg) {
+    size_t n = size_of(arg, 4096);
+    errno = UNTOUCHED;
+    void *p = mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    say_pointer("mmap", p);
+    if (p != MAP_FAILED)
+        munmap(p, n);
+}
+
+static void op_mremap(const char *arg) {
+    size_t n = size_of(arg, 65536);
+    void *old = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    CHECK(old != MAP_FAILED);
+    *(char *)old = 77;
+    errno = UNTOUCHED;
+    char *p = mremap(old, 4096, n, MREMAP_MAYMOVE);
+    say_pointer("mremap", p);
+    CHECK(*(p != MAP_FAILED ? p : (char *)old) == 77);
+}
+
+/* --- time --- */
+
+SIMPLE(clock_gettime, clock_gettime(CLOCK_REALTIME, &(struct timespec){0}))
+SIMPLE(gettimeofday, gettimeofday(&(struct timeval){0}, NULL))
+SIMPLE(time, time(NULL))
+
+static void remainder_of(const char *name, int e, const struct timespec *rem) {
+    print("%s %s rest=%ldms\n", name, e ? strerrorname_np(e) : "ok", (long)(rem->tv_sec * 1000 + rem->tv_nsec / 1000000));
+}
+static struct timespec span(const char *arg) {
+    long ms = arg && *arg ? strtol(arg, NULL, 0) : 1;
+    return (struct timespec){ms / 1000, ms % 1000 * 1000000};
+}
+static void op_nanosleep(const char *arg) {
+    struct timespec req = span(arg), rem = {0};
+    errno = UNTOUCHED;
+    int e = nanosleep(&req, &rem) ? errno : 0;
+    remainder_of("nanosleep", e, &rem);
+}
+static void op_clock_nanosleep(const char *arg) {
+    struct timespec req = span(arg), rem = {0};
+    errno = UNTOUCHED;
+    int e = clock_nanosleep(CLOCK_MONOTONIC, 0, &req, &rem);
+    CHECK(errno == UNTOUCHED);
+    remainder_of("clock_nanosleep", e, &rem);
+}
+static void op_usleep(const char *arg) {
+    errno = UNTOUCHED;
+    say_ok("usleep", usleep(arg && *arg ? (useconds_t)strtoul(arg, NULL, 0) * 1000 : 1000));
+}
+static void op_sleep(const char *arg) {
+    unsigned rest = sleep(arg && *arg ? (unsigned)strtoul(arg, NULL, 0) : 0);
+    print("sleep %u\n", rest);
+}
+
+/* Milliseconds since the last one. */
+static void op_timer(const char *arg) {
+    static struct timespec last;
+    struct timespec now;
+    (void)arg;
+    syscall(SYS_clock_gettime, CLOCK_MONOTONIC, &now);
+    long ms = (now.tv_sec - last.tv_sec) * 1000 + (now.tv_nsec - last.tv_nsec) / 1000000;
+    if (last.tv_sec)
+        print("timer %ld\n", ms);
+    last = now;
+}
+
+/* --- processes, threads, randomness --- */
+
+static char *const true_argv[] = {(char *)"true", NULL};
+static char *const little_env[] = {(char *)"PATH=/usr/bin:/bin", NULL};
+
+static int exit_of(pid_t pid) {
+    int status;
+    while (waitpid(pid, &status, 0) < 0)
+        if (errno != EINTR)
+            return -1;
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+static void op_fork(const char *arg) {
+    (void)arg;
+    errno = UNTOUCHED;
+    pid_t pid = fork();
+    if (pid == 0)
+        _exit(0);
+    say_ok("fork", pid);
+    if (pid > 0)
+        CHECK(exit_of(pid) == 0);
+}
+
+static void op_vfork(const char *arg) {
+    (void)arg;
+    errno = UNTOUCHED;
+    pid_t pid = vfork();
+    if (pid == 0)
+        _exit(0);
+    say_ok("vfork", pid);
+    if (pid > 0)
+        CHECK(exit_of(pid) == 0);
+}
+
+#define SPAWNING(name, call, keeps_errno)                                                                                          \
+    static void op_##name(const char *arg) {                                                                                       \
+        (void)arg;                                                                                                                 \
+        pid_t pid;                                                                                                                 \
+        errno = UNTOUCHED;                                                                                                         \
+        int e = call;                                                                                                              \
+        if (!keeps_errno)                                                                                                          \
+            errno = UNTOUCHED;                                                                                                     \
+        say_number(#name, e);                                                                                                      \
+        if (!e)                                                                                                                    \
+            CHECK(exit_of(pid) == 0);                                                                                              \
+    }
+SPAWNING(posix_spawn, posix_spawn(&pid, "/bin/true", NULL, NULL, true_argv, little_env), true)
+/* glibc's own search along PATH leaves its marks on errno */
+SPAWNING(posix_spawnp, posix_spawnp(&pid, "true", NULL, NULL, true_argv, little_env), false)
+
+/* The child's exit status says what the exec failed with. */
+#define EXECING(name, call)                                                                                                        \
+    static void op_##name(const char *arg) {                                                                                       \
+        (void)arg;                                                                                                                 \
+        pid_t pid = fork();                                                                                                        \
+        if (pid == 0) {                                                                                                            \
+            call;                                                                                                                  \
+            _exit(errno);                                                                                                          \
+        }                                                                                                                          \
+        int e = exit_of(pid);                                                                                                      \
+        print(e ? #name " -1 %s\n" : #name " ok\n", strerrorname_np(e));                                                           \
+    }
+EXECING(execve, execve("/bin/true", true_argv, little_env))
+EXECING(execveat, execveat(AT_FDCWD, "/bin/true", true_argv, little_env, 0))
+EXECING(fexecve, fexecve(open("/bin/true", O_RDONLY), true_argv, little_env))
+EXECING(execv, execv("/bin/true", true_argv))
+EXECING(execvp, execvp("true", true_argv))
+EXECING(execvpe, execvpe("true", true_argv, little_env))
+EXECING(execl, execl("/bin/true", "true", (char *)NULL))
+EXECING(execlp, execlp("true", "true", (char *)NULL))
+EXECING(execle, execle("/bin/true", "true", (char *)NULL, little_env))
+
+static void *nothing(void *arg) {
+    return arg;
+}
+static void op_pthread_create(const char *arg) {
+    (void)arg;
+    pthread_t thread;
+    errno = UNTOUCHED;
+    int e = pthread_create(&thread, NULL, nothing, NULL);
+    say_number("pthread_create", e);
+    if (!e)
+        pthread_join(thread, NULL);
+}
+
+static void op_getrandom(const char *arg) {
+    errno = UNTOUCHED;
+    say_count("getrandom", getrandom(in_bytes, size_of(arg, 100), 0));
+}
+SIMPLE(getentropy, getentropy(in_bytes, 32))
+
+static void op_syscall_write(const char *arg) {
+    size_t n = size_of(arg, 100);
+    fill(n, place(write_at));
+    errno = UNTOUCHED;
+    wrote("syscall_write", syscall(SYS_write, current, out_bytes, n));
+}
+static void op_syscall_getrandom(const char *arg) {
+    errno = UNTOUCHED;
+    say_count("syscall_getrandom", syscall(SYS_getrandom, in_bytes, size_of(arg, 100), 0));
+}
+static void op_io_uring_setup(const char *arg) {
+    char params[120] = {0};
+    (void)arg;
+    errno = UNTOUCHED;
+    /* 0 entries are refused by every kernel that has the call: EINVAL, or ENOSYS and EPERM where it is switched off */
+    say_ok("io_uring_setup", syscall(SYS_io_uring_setup, 0, params));
+}
+
+/* --- looking at what is there --- */
+
+static void op_offset(const char *arg) {
+    (void)arg;
+    print("offset %lld\n", (long long)lseek(current, 0, SEEK_CUR));
+}
+static void op_rewind(const char *arg) {
+    lseek(current, (off_t)size_of(arg, 0), SEEK_SET);
+    read_at = write_at = size_of(arg, 0);
+}
+/* The whole of a file against the pattern. */
+static void op_content(const char *arg) {
+    int fd = open(arg && *arg ? arg : current_path, O_RDONLY);
+    if (fd < 0) {
+        print("content none\n");
+        return;
+    }
+    ssize_t n = read(fd, in_bytes, BUFFER);
+    char text[80];
+    differences(text, sizeof text, in_bytes, n > 0 ? (size_t)n : 0, 0);
+    print("content %zd%s\n", n, text);
+    close(fd);
+}
+static void op_direct(const char *arg) {
+    (void)arg;
+    if (fcntl(current, F_SETFL, O_DIRECT) < 0)
+        print("direct -1 %s\n", strerrorname_np(errno));
+}
+static void op_dup(const char *arg) {
+    int fd = !arg || !*arg       ? dup(current)
+             : !strcmp(arg, "2") ? dup2(current, 77)
+             : !strcmp(arg, "3") ? dup3(current, 78, O_CLOEXEC)
+                                 : fcntl(current, F_DUPFD_CLOEXEC, 79);
+    CHECK(fd >= 0);
+    current = fd;
+}
+static void op_chdir(const char *arg) {
+    CHECK(chdir(arg) == 0);
+}
+static void op_umask(const char *arg) {
+    umask((mode_t)strtoul(arg, NULL, 8));
+}
+static void op_exit(const char *arg) {
+    exit((int)size_of(arg, 0));
+}
+
+/* --- elsewhere: in a thread, in a child, again --- */
+
+static void run(const char *op);
+
+static void *in_thread(void *arg) {
+    const char *text = arg, *colon = strchr(text, ':');
+    char name[16] = "";
+    CHECK(colon && (size_t)(colon - text) < sizeof name);
+    memcpy(name, text, (size_t)(colon - text));
+    pthread_setname_np(pthread_self(), name);
+    run(colon + 1);
+    return NULL;
+}
+/* in-thread:NAME:OP */
+static void op_in_thread(const char *arg) {
+    pthread_t thread;
+    CHECK(pthread_create(&thread, NULL, in_thread, (void *)(uintptr_t)arg) == 0);
+    pthread_join(thread, NULL);
+}
+/* in-child:OP */
+static void op_in_child(const char *arg) {
+    pid_t pid = fork();
+    CHECK(pid >= 0);
+    if (pid == 0) {
+        run(arg);
+        _exit(0);
+    }
+    int e = exit_of(pid);
+    if (e)
+        print("child %d\n", e);
+}
+
+static const struct {
+    const char *name;
+    void (*run)(const char *arg);
+} ops[] = {
+#define OP(name) {#name, op_##name},
+    /* clang-format off */
+    OP(on) OP(open) OP(openat) OP(creat) OP(fopen)
+    OP(read) OP(pread) OP(readv) OP(preadv) OP(preadv2) OP(write) OP(pwrite) OP(writev) OP(pwritev) OP(pwritev2)
+    OP(copy_file_range) OP(sendfile) OP(splice) OP(ftruncate) OP(truncate) OP(fallocate) OP(posix_fallocate)
+    OP(fsync) OP(fdatasync) OP(sync_file_range) OP(syncfs) OP(sync) OP(msync)
+    OP(rename) OP(renameat) OP(renameat2) OP(unlink) OP(unlinkat) OP(link) OP(mkdir) OP(close)
+    OP(socket) OP(bind) OP(listen) OP(accept) OP(accept4) OP(connect) OP(send) OP(sendto) OP(sendmsg) OP(sendmmsg)
+    OP(recv) OP(recvfrom) OP(recvmsg) OP(recvmmsg) OP(shutdown)
+    OP(poll) OP(ppoll) OP(select) OP(pselect) OP(epoll_wait) OP(epoll_pwait) OP(getaddrinfo)
+    OP(malloc) OP(calloc) OP(realloc) OP(reallocarray) OP(posix_memalign) OP(aligned_alloc) OP(memalign) OP(valloc) OP(pvalloc)
+    OP(free) OP(mmap) OP(mremap) OP(clock_gettime) OP(gettimeofday) OP(time) OP(nanosleep) OP(clock_nanosleep) OP(usleep) OP(sleep)
+    OP(fork) OP(vfork) OP(posix_spawn) OP(posix_spawnp) OP(execve) OP(execveat) OP(fexecve) OP(execv) OP(execvp) OP(execvpe)
+    OP(execl) OP(execlp) OP(execle) OP(pthread_create) OP(getrandom) OP(getentropy)
+    OP(syscall_write) OP(syscall_getrandom) OP(io_uring_setup)
+    OP(nonblock) OP(direct) OP(dup) OP(offset) OP(rewind) OP(content) OP(timer) OP(chdir) OP(umask) OP(exit)
+    {"in-thread", op_in_thread}, {"in-child", op_in_child},
+/* clang-format on */
+#undef OP
+};
+
+static void run(const char *op) {
+    char *end;
+    if (op[0] == 'x' && op[1] >= '0' && op[1] <= '9') { /* xN:OP */
+        unsigned long n = strtoul(op + 1, &end, 10);
+        CHECK(*end == ':');
+        while (n--)
+            run(end + 1);
+        return;
+    }
+    size_t len = strcspn(op, ":");
+    for (size_t i = 0; i < sizeof ops / sizeof *ops; i++)
+        if (strlen(ops[i].name) == len && !strncmp(ops[i].name, op, len)) {
+            ops[i].run(op[len] ? op + len + 1 : "");
+            return;
+        }
+    print("%s unknown\n", op);
+    _exit(2);
+}
+
+int main(int argc, char **argv) {
+    for (int i = 1; i < argc; i++)
+        run(argv[i]);
+    return 0;
+}
