@@ -194,6 +194,9 @@ struct fsh_plan {
 int fsh_plan_build(struct fsh_plan *plan, const struct fsh_profile *profile, uint64_t seed, struct fsh_arena *arena,
                    struct fsh_error *error);
 
+/* Whether `e` may be what the rule makes the call report: an errno of its manual page, or any of its kind with any-errno. */
+bool fsh_rule_allows(const struct fsh_rule *rule, unsigned call, unsigned kind, int e);
+
 /* Globs. `*` matches within a path component, `**` across; `?` and [a-z] as usual; a pattern without `/` is matched
  * against the last component. With `flat`, `*` matches anything and the whole text is matched. */
 bool fsh_glob(const char *pattern, const char *text, bool flat);

@@ -1,0 +1,178 @@
+/* decide.c: pure decisions. Runs on the hot path's slow side, at every considered call whose rule looks at more than its
+ * draw, in any context (signal handlers, after fork): no state, no call. `faultshim verify` runs the same code. */
+#include "decide.h"
+
+#include <errno.h>
+
+#include "draw.h"
+
+enum { DIRECT_ALIGN = 4096, PIPE_ATOMIC = 4096 /* PIPE_BUF: pipe(7) */ };
+
+/* Errors that a blocking descriptor never reports: the call would have waited. */
+static bool needs_nonblocking(int e) {
+    return e == EAGAIN || e == EWOULDBLOCK || e == EINPROGRESS || e == EALREADY;
+}
+
+static bool legal(const struct fsh_rule *rule, const struct fsh_facts *facts, int e) {
+    if (facts->kind >= FSH_ON_STREAM && !facts->nonblocking && !rule->any_errno && needs_nonblocking(e))
+        return false;
+    return fsh_rule_allows(rule, facts->call, facts->kind, e);
+}
+
+static unsigned count_legal(const struct fsh_rule *rule, const struct fsh_fault_spec *spec, const struct fsh_facts *facts) {
+    unsigned n = 0;
+    for (unsigned i = 0; i < spec->n_errnos; i++)
+        n += legal(rule, facts, spec->errnos[i]);
+    return n;
+}
+
+/* Whether a part of the transfer can be done that is neither nothing nor all. */
+static bool can_be_partial(const struct fsh_facts *facts) {
+    if (facts->direct)
+        return facts->size >= 2 * DIRECT_ALIGN;
+    if (facts->kind == FSH_ON_PIPE && facts->size <= PIPE_ATOMIC && fsh_call_writes(facts->call))
+        return false; /* pipe(7): writes of up to PIPE_BUF bytes are atomic */
+    return facts->size >= 2;
+}
+
+static bool can_act(const struct fsh_rule *rule, const struct fsh_fault_spec *spec, const struct fsh_facts *facts) {
+    switch (spec->kind) {
+    case FAULT_ERROR:
+    case FAULT_ERROR_AFTER:
+        return count_legal(rule, spec, facts) > 0;
+    case FAULT_SHORT:
+        return can_be_partial(facts);
+    case FAULT_CRASH:
+        return spec->when != WHEN_DURING || can_be_partial(facts);
+    case FAULT_LOST:
+        return facts->size > 0 || fsh_calls[facts->call].roles.sync;
+    case FAULT_CORRUPT:
+    case FAULT_EARLY:
+        return facts->size > 0;
+    default:
+        return true;
+    }
+}
+
+uint32_t fsh_alternatives(const struct fsh_rule *rule, const struct fsh_candidate *cand, const struct fsh_facts *facts) {
+    uint32_t able = cand->alternatives;
+    if (!(cand->flags & CAND_FACTS))
+        return able;
+    for (uint32_t left = able; left; left &= left - 1) {
+        unsigned i = (unsigned)__builtin_ctz(left);
+        if (!can_act(rule, &rule->faults[i], facts))
+            able &= ~(1u << i);
+    }
+    return able;
+}
+
+static bool in_steps(const struct fsh_steps *steps, uint64_t n) {
+    for (unsigned i = 0; i < steps->n; i++) {
+        const struct fsh_step *step = &steps->v[i];
+        if (n >= step->first && n <= step->last && (n - step->first) % step->step == 0)
+            return true;
+    }
+    return false;
+}
+
+bool fsh_fires(const struct fsh_rule *rule, uint64_t ordinal, uint64_t bytes, uint64_t size, uint64_t word) {
+    if (word >= rule->probability.threshold && !rule->probability.always)
+        return false;
+    if (rule->has_skip && ordinal < rule->skip)
+        return false;
+    if (rule->has_interval && (ordinal - (rule->has_skip ? rule->skip : 0)) % rule->interval != rule->interval - 1)
+        return false;
+    if (rule->nth.n && !in_steps(&rule->nth, ordinal + 1))
+        return false;
+    /* The call that would go past the space fires, and so does every one after the space is used up. */
+    return !rule->has_space || bytes >= rule->space || size > rule->space - bytes;
+}
+
+static unsigned pick(const struct fsh_rule *rule, uint32_t alternatives, uint64_t word) {
+    uint64_t sum = 0;
+    for (uint32_t left = alternatives; left; left &= left - 1)
+        sum += rule->faults[__builtin_ctz(left)].weight;
+    uint64_t at = fsh_below(word, sum);
+    uint32_t left = alternatives;
+    while (at >= rule->faults[__builtin_ctz(left)].weight) {
+        at -= rule->faults[__builtin_ctz(left)].weight;
+        left &= left - 1;
+    }
+    return (unsigned)__builtin_ctz(left);
+}
+
+static int pick_errno(const struct fsh_rule *rule, const struct fsh_fault_spec *spec, const struct fsh_facts *facts,
+                      uint64_t word) {
+    unsigned n = count_legal(rule, spec, facts);
+    if (n == 0)
+        return 0;
+    uint64_t at = fsh_below(word, n);
+    for (unsigned i = 0;; i++)
+        if (legal(rule, facts, spec->errnos[i]) && at-- == 0)
+            return spec->errnos[i];
+}
+
+/* Neither nothing nor all; whole blocks under O_DIRECT. */
+static uint64_t draw_part(const struct fsh_facts *facts, uint64_t word) {
+    uint64_t unit = facts->direct ? DIRECT_ALIGN : 1;
+    uint64_t most = facts->size > 0 ? (facts->size - 1) / unit : 0;
+    return most ? (1 + fsh_below(word, most)) * unit : 0;
+}
+
+static uint64_t draw_range(struct fsh_range range, uint64_t word) {
+    return range.lo + fsh_below(word, range.hi - range.lo + 1);
+}
+
+static uint64_t draw_delay(const struct fsh_fault_spec *spec, uint64_t word, uint64_t jitter_word) {
+    uint64_t ns = draw_range(spec->amount, word);
+    uint64_t moved = ns + fsh_below(jitter_word, 2 * spec->jitter + 1);
+    return moved > spec->jitter ? moved - spec->jitter : 0;
+}
+
+/* Bits or bytes of the buffer that are changed; zero and junk change all of it. */
+static uint64_t draw_changes(const struct fsh_fault_spec *spec, const struct fsh_facts *facts, uint64_t word) {
+    if (spec->how == CORRUPT_ZERO || spec->how == CORRUPT_JUNK)
+        return facts->size;
+    uint64_t n = draw_range(spec->amount, word);
+    uint64_t most = facts->size;
+    if (spec->how == CORRUPT_BITS)
+        most = most > UINT64_MAX / 8 ? UINT64_MAX : most * 8;
+    return n < most ? n : most;
+}
+
+void fsh_choose(const struct fsh_rule *rule, uint32_t alternatives, const struct fsh_facts *facts, uint64_t word,
+                struct fsh_verdict *verdict) {
+    uint64_t word1 = fsh_next_word(word), word2 = fsh_next_word(word1), word3 = fsh_next_word(word2), word4 = fsh_next_word(word3);
+    unsigned i = pick(rule, alternatives, word1);
+    const struct fsh_fault_spec *spec = &rule->faults[i];
+    verdict->rule = (uint16_t)rule->index;
+    verdict->alternative = (uint8_t)i;
+    verdict->fault = spec->kind;
+    verdict->error = 0;
+    verdict->amount = 0;
+    verdict->word = word;
+    switch (spec->kind) {
+    case FAULT_ERROR:
+    case FAULT_ERROR_AFTER:
+        verdict->error = pick_errno(rule, spec, facts, word2);
+        break;
+    case FAULT_DELAY:
+        verdict->amount = draw_delay(spec, word3, word4);
+        break;
+    case FAULT_CRASH:
+        verdict->amount = spec->when == WHEN_DURING ? draw_part(facts, word3) : 0;
+        break;
+    case FAULT_SHORT:
+        verdict->amount = draw_part(facts, word3);
+        break;
+    case FAULT_CORRUPT:
+        verdict->amount = draw_changes(spec, facts, word3);
+        break;
+    case FAULT_LOST:
+        verdict->amount = facts->size;
+        break;
+    case FAULT_EARLY:
+        verdict->amount = (uint64_t)(((unsigned __int128)facts->size * draw_range(spec->amount, word3)) >> 32);
+        break;
+    }
+}

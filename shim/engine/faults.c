@@ -1,0 +1,109 @@
+/* faults.c: faults.def and errnos.def as rows, and which calls each fault fits. Constant data and pure functions. */
+#include "faults.h"
+
+#include <errno.h>
+#include <netdb.h>
+#include <string.h>
+
+const struct fsh_fault_row fsh_faults[FSH_FAULTS] = {
+#define FAULT(id, name, fit, arguments, summary) [FAULT_##id] = {name, arguments, summary, fit},
+#include "faults.def"
+};
+
+static const char *const planned[] = {
+#define PLANNED(name) name,
+#include "faults.def"
+};
+
+static const struct {
+    const char *name;
+    int value;
+} errnos[] = {
+#define ERRNO(name)            {#name, name},
+#define EAI(name)              {#name, name},
+#define ERRNO_WORD(word, name) {#word, name},
+#include "errnos.def"
+};
+
+static bool same(const char *row, const char *name, size_t len) {
+    return strlen(row) == len && memcmp(row, name, len) == 0;
+}
+
+/* A part of the data can be moved: what `short` reports and `crash during` leaves behind. */
+static bool divisible(const struct fsh_call_row *row, enum fsh_kind kind) {
+    const struct fsh_roles *roles = &row->roles;
+    if (roles->whole || kind == FSH_ON_EVENT || (kind == FSH_ON_DGRAM && !roles->messages))
+        return false;
+    if (!roles->len && !roles->iov_in && !roles->iov_out && !roles->msg_in && !roles->msg_out)
+        return false;
+    switch (row->class_of[kind]) {
+    case C_FILE_READ:
+    case C_FILE_WRITE:
+    case C_NET_SEND:
+    case C_NET_RECV:
+    case C_PIPE_READ:
+    case C_PIPE_WRITE:
+    case C_RANDOM_READ:
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* What the call did can be taken back: not a process or thread that runs, not the moved block of a realloc or mremap. */
+static bool undoable(enum fsh_call call, uint8_t class) {
+    return class != C_PROCESS_FORK && class != C_PROCESS_EXEC && class != C_PROCESS_THREAD && class != C_MEMORY_ALLOC &&
+           call != CALL_mremap;
+}
+
+bool fsh_fault_fits(enum fsh_fault_kind fault, enum fsh_call call, enum fsh_kind kind) {
+    const struct fsh_call_row *row = &fsh_calls[call];
+    const struct fsh_roles *roles = &row->roles;
+    uint8_t class = row->class_of[kind];
+    if (class == C_NONE || roles->observed)
+        return false;
+    switch ((enum fsh_fit)fsh_faults[fault].fit) {
+    case FIT_ANY:
+    case FIT_CRASH:
+        return true;
+    case FIT_ERRNO:
+        return row->fail != F_NEVER;
+    case FIT_UNDO:
+        return row->fail != F_NEVER && undoable(call, class);
+    case FIT_SHORT:
+        return divisible(row, kind);
+    case FIT_DATA:
+        return fsh_call_has_data(call);
+    case FIT_LOST:
+        return roles->sync || (class == C_FILE_WRITE && (roles->in || roles->iov_in));
+    case FIT_SLEEP:
+        return roles->sleep != SLEEP_NONE;
+    }
+    return false;
+}
+
+int fsh_fault_by_name(const char *name, size_t len) {
+    for (int i = 0; i < FSH_FAULTS; i++)
+        if (same(fsh_faults[i].name, name, len))
+            return i;
+    for (size_t i = 0; i < sizeof planned / sizeof *planned; i++)
+        if (same(planned[i], name, len))
+            return -2;
+    return -1;
+}
+
+int fsh_errno_by_name(const char *name, size_t len, int *out) {
+    for (size_t i = 0; i < sizeof errnos / sizeof *errnos; i++)
+        if (same(errnos[i].name, name, len)) {
+            *out = errnos[i].value;
+            return 0;
+        }
+    return -1;
+}
+
+const char *fsh_errno_name(int e) {
+    for (size_t i = 0; i < sizeof errnos / sizeof *errnos; i++)
+        if (errnos[i].value == e)
+            return errnos[i].name;
+    return NULL;
+}

@@ -1,0 +1,425 @@
+/* plan.c: rules against the tables, and rules compiled to one list of candidates for each call and kind.
+ *
+ * Everything that can be known before the program runs is settled here: what fits, which errnos are legal, whose ordinals
+ * are counted. What is left for the hot path is a short list. Runs in the victim before main: memory from the arena only. */
+#include <errno.h>
+#include <string.h>
+
+#include "draw.h"
+#include "text.h"
+
+/* Memory. */
+
+void *fsh_arena_get(struct fsh_arena *arena, size_t size) {
+    size_t at = arena->used + (-((uintptr_t)arena->base + arena->used) & 15);
+    if (at > arena->size || size > arena->size - at)
+        return NULL;
+    arena->used = at + size;
+    return memset(arena->base + at, 0, size);
+}
+
+char *fsh_arena_text(struct fsh_arena *arena, const char *text, size_t len) {
+    if (arena->used > arena->size || len >= arena->size - arena->used)
+        return NULL;
+    char *copy = arena->base + arena->used;
+    arena->used += len + 1;
+    memcpy(copy, text, len);
+    copy[len] = '\0';
+    return copy;
+}
+
+size_t fsh_arena_need(size_t len) {
+    /* The parser's scratch space, an array of candidates for each call and kind, names of sources, alignment. */
+    size_t fixed = 256 * 1024 + sizeof(struct fsh_candidate) * FSH_CANDIDATES_MAX * FSH_CALLS * 4;
+    size_t sections = len / 2 + 1; /* "[\n" */
+    size_t rules = (sections < FSH_RULES_MAX ? sections : FSH_RULES_MAX) * sizeof(struct fsh_rule);
+    /* The dearest two bytes of a profile are a selector such as "*,"; the dearest line is a fault or the start of a rule. */
+    return fixed + rules + len * (sizeof(struct fsh_selector) / 2 + 24);
+}
+
+/* What a fault line can do on one pair of call and kind. */
+
+bool fsh_rule_allows(const struct fsh_rule *rule, unsigned call, unsigned kind, int e) {
+    const struct fsh_call_row *row = &fsh_calls[call];
+    if (fsh_call_allows(call, kind, e))
+        return true;
+    return rule->any_errno && row->class_of[kind] != C_NONE && row->fail != F_REST && (e < 0) == (row->fail == F_EAI);
+}
+
+static bool allows_any(const struct fsh_rule *rule, const struct fsh_fault_spec *spec, unsigned call, unsigned kind) {
+    for (unsigned i = 0; i < spec->n_errnos; i++)
+        if (fsh_rule_allows(rule, call, kind, spec->errnos[i]))
+            return true;
+    return false;
+}
+
+/* Whether the kind of fault, with its arguments but without its errnos, can act there. */
+static bool acts(const struct fsh_fault_spec *spec, unsigned call, unsigned kind) {
+    if (!fsh_fault_fits(spec->kind, call, kind))
+        return false;
+    if (spec->kind == FAULT_CRASH && spec->when == WHEN_DURING)
+        return fsh_fault_fits(FAULT_SHORT, call, kind);
+    if (spec->kind == FAULT_CORRUPT && spec->where != CORRUPT_EITHER)
+        return spec->where == CORRUPT_STORED ? fsh_call_writes(call) : fsh_call_reads(call);
+    return true;
+}
+
+static bool fits(const struct fsh_rule *rule, const struct fsh_fault_spec *spec, unsigned call, unsigned kind) {
+    return acts(spec, call, kind) && (spec->n_errnos == 0 || allows_any(rule, spec, call, kind));
+}
+
+/* Selection. */
+
+struct selection {
+    uint8_t on[FSH_CALLS];
+};
+
+static void select_calls(const struct fsh_rule *rule, struct selection *selection) {
+    memset(selection, 0, sizeof *selection);
+    for (unsigned c = 0; c < FSH_CALLS; c++) {
+        for (unsigned i = 0; i < rule->n_calls; i++)
+            selection->on[c] |= rule->calls[i].on[c];
+        for (unsigned i = 0; i < rule->n_except; i++)
+            selection->on[c] &= (uint8_t)~rule->except[i].on[c];
+    }
+}
+
+static bool empty(const struct selection *selection) {
+    for (unsigned c = 0; c < FSH_CALLS; c++)
+        if (selection->on[c])
+            return false;
+    return true;
+}
+
+/* Filters: what a call must have to meet one at all. */
+
+static bool has_path(const struct fsh_rule *rule, unsigned call, unsigned kind) {
+    (void)rule;
+    (void)call;
+    return kind == FSH_ON_FILE || kind == FSH_ON_PIPE; /* FIFOs and terminals have paths too */
+}
+
+static bool has_descriptor(const struct fsh_rule *rule, unsigned call, unsigned kind) {
+    (void)rule;
+    (void)kind;
+    return fsh_calls[call].roles.fd;
+}
+
+static bool has_size(const struct fsh_rule *rule, unsigned call, unsigned kind) {
+    const struct fsh_roles *roles = &fsh_calls[call].roles;
+    (void)rule;
+    (void)kind;
+    return roles->len || roles->iov_in || roles->iov_out || roles->msg_in || roles->msg_out || roles->nfds || roles->sleep;
+}
+
+static bool is_socket(unsigned kind) {
+    return kind == FSH_ON_STREAM || kind == FSH_ON_DGRAM;
+}
+
+static bool has_peer(const struct fsh_rule *rule, unsigned call, unsigned kind) {
+    if (is_socket(kind))
+        return true;
+    if (!fsh_calls[call].roles.host)
+        return false;
+    for (unsigned i = 0; i < rule->peer.n; i++)
+        if (strncmp(rule->peer.v[i], "host:", 5) == 0)
+            return true;
+    return false;
+}
+
+static bool has_local(const struct fsh_rule *rule, unsigned call, unsigned kind) {
+    (void)rule;
+    (void)call;
+    return is_socket(kind);
+}
+
+/* Takes out the calls that can never pass the filter. False if none is left. */
+static bool keep_if(const struct fsh_rule *rule, struct selection *selection,
+                    bool (*can_pass)(const struct fsh_rule *, unsigned, unsigned)) {
+    for (unsigned c = 0; c < FSH_CALLS; c++)
+        for (unsigned k = 0; k < FSH_KINDS; k++)
+            if (!can_pass(rule, c, k))
+                selection->on[c] &= (uint8_t) ~(1u << k);
+    return !empty(selection);
+}
+
+#define refuse(error, rule, line, ...) (fsh_error_at(error, (rule)->file, line, __VA_ARGS__), -EINVAL)
+
+static int filter_calls(const struct fsh_rule *rule, struct selection *selection, struct fsh_error *error) {
+    static const struct {
+        const char *key, *what, *instead;
+        bool (*can_pass)(const struct fsh_rule *, unsigned, unsigned);
+    } filters[] = {
+        {"path", "acts on a path or a file", "choose calls of @file", has_path},
+        {"fd", "is made on a descriptor", "choose calls such as read or write", has_descriptor},
+        {"size", "has a size", "choose calls such as read, write or malloc", has_size},
+        {"peer", "has a peer", "choose calls of @net (getaddrinfo takes host:NAME)", has_peer},
+        {"local", "has a local address", "choose calls on sockets, as in @net.recv", has_local},
+    };
+    const bool set[] = {rule->path.n, rule->fd.n, rule->has_size, rule->peer.n, rule->local.n};
+    if (empty(selection))
+        return refuse(error, rule, rule->calls[0].line, "rule %s can match no call: except leaves nothing of calls; leave out less",
+                      rule->name);
+    for (unsigned i = 0; i < sizeof set / sizeof *set; i++)
+        if (set[i] && !keep_if(rule, selection, filters[i].can_pass))
+            return refuse(error, rule, rule->calls[0].line, "rule %s can match no call: %s is given, and none of its calls %s; %s",
+                          rule->name, filters[i].key, filters[i].what, filters[i].instead);
+    return 0;
+}
+
+/* Checks. */
+
+static const char *error_name(int e) {
+    const char *name = fsh_errno_name(e);
+    return name ? name : "that error";
+}
+
+static bool selected(const struct selection *selection, unsigned call, unsigned kind) {
+    return selection->on[call] & (1u << kind);
+}
+
+/* Some selected kind of the call satisfies the fault, or one errno of it (e != 0). */
+static bool call_fits(const struct fsh_rule *rule, const struct fsh_fault_spec *spec, int e, const struct selection *selection,
+                      unsigned call) {
+    for (unsigned k = 0; k < FSH_KINDS; k++)
+        if (selected(selection, call, k) && acts(spec, call, k) && (e == 0 || fsh_rule_allows(rule, call, k, e)))
+            return true;
+    return false;
+}
+
+static bool any_fits(const struct fsh_rule *rule, const struct fsh_fault_spec *spec, int e, const struct selection *selection) {
+    for (unsigned c = 0; c < FSH_CALLS; c++)
+        if (call_fits(rule, spec, e, selection, c))
+            return true;
+    return false;
+}
+
+static int wrong_errno(const struct fsh_rule *rule, const struct fsh_fault_spec *spec, const char *who, int e,
+                       struct fsh_error *error) {
+    if (e < 0)
+        return refuse(error, rule, spec->line, "%s comes from getaddrinfo only, and %s never returns it; write an errno, as in EIO",
+                      error_name(e), who);
+    return refuse(error, rule, spec->line, "%s never returns %s; write an error that its manual page allows, or any-errno = yes",
+                  who, error_name(e));
+}
+
+/* What no selected call can take is an error: nothing inapplicable is ever drawn. */
+static int check_reach(const struct fsh_rule *rule, const struct fsh_fault_spec *spec, const struct selection *selection,
+                       struct fsh_error *error) {
+    if (!any_fits(rule, spec, 0, selection))
+        return refuse(error, rule, spec->line, "%s fits none of the calls of rule %s; write a fault that does, or other calls",
+                      fsh_faults[spec->kind].name, rule->name);
+    for (unsigned i = 0; i < spec->n_errnos; i++)
+        if (!any_fits(rule, spec, spec->errnos[i], selection))
+            return wrong_errno(rule, spec, rule->n_calls == 1 ? rule->calls[0].text : "any call of this rule", spec->errnos[i],
+                               error);
+    return 0;
+}
+
+/* A call that was named must take every fault and every errno. */
+static int check_named(const struct fsh_rule *rule, const struct fsh_fault_spec *spec, const struct selection *selection,
+                       unsigned call, struct fsh_error *error) {
+    const char *name = fsh_calls[call].name;
+    if (fsh_calls[call].roles.observed)
+        return refuse(error, rule, rule->calls[0].line, "%s is only observed, no fault fits it; leave it out", name);
+    if (!call_fits(rule, spec, 0, selection, call))
+        return refuse(error, rule, spec->line, "%s%s can't act on %s, which rule %s names; write a rule of its own for it",
+                      fsh_faults[spec->kind].name,
+                      spec->kind == FAULT_CRASH && spec->when == WHEN_DURING            ? " during"
+                      : spec->kind == FAULT_CORRUPT && spec->where == CORRUPT_STORED    ? " stored"
+                      : spec->kind == FAULT_CORRUPT && spec->where == CORRUPT_TRANSIENT ? " transient"
+                                                                                        : "",
+                      name, rule->name);
+    for (unsigned i = 0; i < spec->n_errnos; i++)
+        if (!call_fits(rule, spec, spec->errnos[i], selection, call))
+            return wrong_errno(rule, spec, name, spec->errnos[i], error);
+    return 0;
+}
+
+static bool named(const struct fsh_rule *rule, unsigned call) {
+    for (unsigned i = 0; i < rule->n_calls; i++)
+        if (rule->calls[i].exact && rule->calls[i].on[call])
+            return true;
+    return false;
+}
+
+static int check_faults(const struct fsh_rule *rule, const struct selection *selection, struct fsh_error *error) {
+    for (unsigned i = 0; i < rule->n_faults; i++) {
+        const struct fsh_fault_spec *spec = &rule->faults[i];
+        for (unsigned c = 0; c < FSH_CALLS; c++) {
+            int r = selection->on[c] && named(rule, c) ? check_named(rule, spec, selection, c, error) : 0;
+            if (r < 0)
+                return r;
+        }
+        int r = check_reach(rule, spec, selection, error);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+/* Keys. */
+
+/* A descriptor, a path or a host name: what ordinals of key = resource stand on. */
+static bool has_resource(unsigned call, unsigned kind) {
+    return kind != FSH_ON_NONE || fsh_calls[call].roles.host;
+}
+
+static uint8_t key_of(const struct fsh_rule *rule, unsigned call, unsigned kind) {
+    if (rule->key == KEY_DEFAULT && (rule->nth.n || rule->has_interval || rule->has_skip || rule->has_space))
+        return KEY_RUN;
+    if (rule->key == KEY_DEFAULT || rule->key == KEY_RESOURCE)
+        return has_resource(call, kind) ? KEY_RESOURCE : KEY_THREAD;
+    return rule->key;
+}
+
+static int check_key(const struct fsh_rule *rule, const struct selection *selection, struct fsh_error *error) {
+    if (rule->key != KEY_RESOURCE && rule->sticky != STICKY_RESOURCE)
+        return 0;
+    for (unsigned c = 0; c < FSH_CALLS; c++)
+        for (unsigned k = 0; k < FSH_KINDS; k++)
+            if (selected(selection, c, k) && has_resource(c, k))
+                return 0;
+    return refuse(error, rule, rule->line,
+                  "rule %s counts by resource, and none of its calls has one; write key = thread or key = run", rule->name);
+}
+
+/* Compilation. */
+
+struct reach {
+    uint32_t alternatives[FSH_CALLS][FSH_KINDS]; /* bit i: fault line i fits */
+};
+
+static void reach_of(const struct fsh_rule *rule, const struct selection *selection, struct reach *reach) {
+    memset(reach, 0, sizeof *reach);
+    for (unsigned c = 0; c < FSH_CALLS; c++)
+        for (unsigned k = 0; selection->on[c] && k < FSH_KINDS; k++)
+            for (unsigned i = 0; selected(selection, c, k) && i < rule->n_faults; i++)
+                if (fits(rule, &rule->faults[i], c, k))
+                    reach->alternatives[c][k] |= 1u << i;
+}
+
+static int compile(const struct fsh_rule *rule, struct reach *reach, struct fsh_error *error) {
+    struct selection selection;
+    select_calls(rule, &selection);
+    int r = filter_calls(rule, &selection, error);
+    if (r == 0)
+        r = check_faults(rule, &selection, error);
+    if (r == 0)
+        r = check_key(rule, &selection, error);
+    if (r == 0)
+        reach_of(rule, &selection, reach);
+    return r;
+}
+
+/* The alternative can act or not by the size, O_NONBLOCK or O_DIRECT. */
+static bool depends(const struct fsh_rule *rule, const struct fsh_fault_spec *spec, unsigned call, unsigned kind) {
+    switch (spec->kind) {
+    case FAULT_ERROR:
+    case FAULT_ERROR_AFTER:
+        return kind >= FSH_ON_STREAM && !rule->any_errno;
+    case FAULT_CRASH:
+        return spec->when == WHEN_DURING;
+    case FAULT_LOST:
+        return !fsh_calls[call].roles.sync;
+    case FAULT_SHORT:
+    case FAULT_CORRUPT:
+    case FAULT_EARLY:
+        return true;
+    default:
+        return false;
+    }
+}
+
+static struct fsh_candidate candidate(const struct fsh_rule *rule, unsigned call, unsigned kind, uint32_t alternatives) {
+    struct fsh_candidate cand = {
+        .threshold = rule->probability.always ? UINT64_MAX : rule->probability.threshold,
+        .alternatives = alternatives,
+        .rule = (uint16_t)rule->index,
+        .key = key_of(rule, call, kind),
+    };
+    if (rule->path.n || rule->not_path.n || rule->peer.n || rule->local.n || rule->fd.n || rule->has_size || rule->caller.n ||
+        rule->process.n || rule->thread.n)
+        cand.flags |= CAND_FILTER;
+    if (rule->nth.n || rule->has_skip || rule->has_interval || rule->has_space || rule->has_times || rule->sticky != STICKY_NO)
+        cand.flags |= CAND_COUNT;
+    if (rule->cont)
+        cand.flags |= CAND_CONTINUE;
+    for (unsigned i = 0; i < rule->n_faults; i++)
+        if ((alternatives & (1u << i)) && depends(rule, &rule->faults[i], call, kind))
+            cand.flags |= CAND_FACTS;
+    return cand;
+}
+
+static void note_needs(struct fsh_plan *plan, const struct fsh_rule *rule, unsigned call, unsigned kind, uint8_t key) {
+    plan->armed[call] = true;
+    plan->needs_descriptors |= kind != FSH_ON_NONE;
+    plan->needs_stacks |= key == KEY_SITE;
+    plan->needs_shared_keys |= key == KEY_SITE || key == KEY_RESOURCE || rule->sticky == STICKY_RESOURCE;
+}
+
+static bool drawn_active(const struct fsh_rule *rule, uint64_t seed) {
+    return rule->active.always || fsh_draw(fsh_stream(seed, rule->hash, fsh_hash("active", 6)), 0) < rule->active.threshold;
+}
+
+/* Checks a rule and counts the pairs that it considers. `room` counts enabled rules whatever was drawn for `active`, so
+ * that a profile is right or wrong for every seed alike. */
+static int count_rule(struct fsh_plan *plan, struct fsh_rule *rule, struct reach *reach, uint16_t room[FSH_CALLS][FSH_KINDS],
+                      struct fsh_error *error) {
+    int r = compile(rule, reach, error);
+    rule->n_pairs = 0;
+    for (unsigned c = 0; r == 0 && c < FSH_CALLS; c++)
+        for (unsigned k = 0; k < FSH_KINDS; k++) {
+            if (!reach->alternatives[c][k])
+                continue;
+            rule->n_pairs++;
+            plan->on[c][k].n += rule->in_run;
+            room[c][k] = (uint16_t)(room[c][k] + rule->enabled);
+            if (room[c][k] > FSH_CANDIDATES_MAX)
+                return refuse(error, rule, rule->calls[0].line,
+                              "more than %u rules consider %s; write fewer, or choose calls more narrowly",
+                              (unsigned)FSH_CANDIDATES_MAX, fsh_calls[c].name);
+        }
+    return r;
+}
+
+int fsh_plan_build(struct fsh_plan *plan, const struct fsh_profile *profile, uint64_t seed, struct fsh_arena *arena,
+                   struct fsh_error *error) {
+    uint16_t(*room)[FSH_KINDS] = fsh_arena_get(arena, sizeof(uint16_t[FSH_CALLS][FSH_KINDS]));
+    struct reach *reach = fsh_arena_get(arena, sizeof *reach);
+    memset(plan, 0, sizeof *plan);
+    plan->profile = profile;
+    plan->seed = seed;
+    if (!room || !reach)
+        return -ENOMEM;
+    for (unsigned i = 0; i < profile->n_rules; i++) {
+        struct fsh_rule *rule = &profile->rules[i];
+        rule->index = i;
+        rule->in_run = rule->enabled && drawn_active(rule, seed);
+        int r = count_rule(plan, rule, reach, room, error);
+        if (r < 0)
+            return r;
+    }
+    struct fsh_candidate *list[FSH_CALLS][FSH_KINDS];
+    for (unsigned c = 0; c < FSH_CALLS; c++)
+        for (unsigned k = 0; k < FSH_KINDS; k++) {
+            list[c][k] = fsh_arena_get(arena, plan->on[c][k].n * sizeof ***list);
+            plan->on[c][k].v = list[c][k];
+            if (!list[c][k])
+                return -ENOMEM;
+        }
+    for (unsigned i = 0; i < profile->n_rules; i++) {
+        const struct fsh_rule *rule = &profile->rules[i];
+        if (!rule->in_run)
+            continue;
+        compile(rule, reach, error);
+        for (unsigned c = 0; c < FSH_CALLS; c++)
+            for (unsigned k = 0; k < FSH_KINDS; k++)
+                if (reach->alternatives[c][k]) {
+                    *list[c][k] = candidate(rule, c, k, reach->alternatives[c][k]);
+                    note_needs(plan, rule, c, k, list[c][k]->key);
+                    list[c][k]++;
+                }
+    }
+    return 0;
+}
