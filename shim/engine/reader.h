@@ -34,6 +34,10 @@ struct fsh_resource_info {
     const char *name, *other;
 };
 
+struct fsh_site_info {
+    uint64_t number, key;
+};
+
 /* A rule that considered a decision. `ordinal` is known for faults only. */
 struct fsh_considered {
     uint16_t rule;
@@ -52,8 +56,9 @@ struct fsh_decision {
     const struct fsh_considered *rules;
     unsigned n_rules;
 
-    bool fault; /* the rest only then */
-    unsigned flags; /* FAULT_ */
+    bool again;     /* belongs to the decision before it, which fired with `continue` */
+    unsigned flags; /* FAULT_; a record with FAULT_PASSED is no fault, it closes such a decision */
+    bool fault;     /* the rest only then */
     uint16_t rule;
     uint8_t line, fault_kind; /* fault line in its rule; index for fsh_reader_fault_name */
     int error;
@@ -96,6 +101,7 @@ const struct fsh_process_info *fsh_reader_process(const struct fsh_reader *reade
 const struct fsh_process_info *fsh_reader_process_by_key(const struct fsh_reader *reader, uint64_t key, uint32_t image);
 /* NULL if its record was lost. */
 const struct fsh_resource_info *fsh_reader_resource(const struct fsh_reader *reader, uint64_t number);
+const struct fsh_site_info *fsh_reader_site(const struct fsh_reader *reader, uint64_t number);
 
 /* All of one thread, in order. */
 int fsh_reader_walk_thread(const struct fsh_reader *reader, unsigned index, const struct fsh_visitor *visitor);
