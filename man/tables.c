@@ -27,14 +27,8 @@ struct call {
     bool observed;
 };
 
-/* Only `observed` matters here; the other roles have no use in a manual. */
-struct roles {
-    int fd, dirfd, path, host, in, out, iov_in, iov_out, msg_in, msg_out, len, count, offset, addr, addrlen, oflags, mflags, nfds,
-        sleep;
-    bool makes_fd, stream, write, messages, sync, whole, always_done, observed;
-};
-#define R(...) ((struct roles){__VA_ARGS__})
-#define R0     ((struct roles){0})
+#define R(...) ((struct fsh_roles){__VA_ARGS__})
+#define R0     ((struct fsh_roles){0})
 
 static const char *const class_names[][3] = {
     [C_NONE] = {"", "", ""},
