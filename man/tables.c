@@ -22,7 +22,7 @@
 #define E0     ""
 
 struct call {
-    const char *name, *symbol_kind, *errs[3], *page;
+    const char *name, *errs[3], *page;
     int classes[3];
     bool observed;
 };
