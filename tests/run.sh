@@ -208,7 +208,7 @@ job_bats() { # FOLDER FILE
   fi
   mkdir -p "$scratch/home" "$scratch/tmp"
   env -i PATH="$PATH" HOME="$scratch/home" LANG=C.UTF-8 TMPDIR="$scratch/tmp" BATS_TEST_TIMEOUT=180 \
-    FS_TOP="$top" FS_BUILD="$build/gcc" FS_ALL="$all" \
+    FS_TOP="$top" FS_BUILD="$build/gcc" FS_ALL="$all" FAULTSHIM="$build/gcc/tools/faultshim" \
     timeout -k 10 1500 bats --tap --timing "${chosen[@]}" "$2" >"$log" 2>&1 </dev/null || true
   local seen=0 report=''
   while IFS= read -r line; do

@@ -1,0 +1,286 @@
+#!/usr/bin/env bats
+# short, delay, crash, corrupt, lost, early: what each does to a program, on each kind of call where it makes sense.
+
+load ../common
+
+# --- short ---
+
+@test "short-write-moves-fewer-bytes-and-says-so" {
+  run_say 'calls=write,pwrite,writev,pwritev,pwritev2 fault=short' on:file write:1000
+  [[ $output =~ ^write\ ([0-9]+)$ ]]
+  n=${BASH_REMATCH[1]}
+  [ "$n" -ge 1 ] && [ "$n" -lt 1000 ]
+  [ "$(stat -c %s data)" -eq "$n" ]
+  faults | jq -e --argjson n "$n" '.fault == "short" and .amount == $n and .size == 1000 and .call == "write"'
+}
+
+@test "short-holds-for-every-transfer-on-files" {
+  local call
+  bare say on:file write:5000
+  for call in write pwrite writev pwritev pwritev2 read pread readv preadv preadv2 copy_file_range sendfile splice; do
+    run_say "calls=$call fault=short" on:file $call:900
+    [[ $output =~ ^$call\ ([0-9]+)$ ]] || { echo "$call: $output" && return 1; }
+    [ "${BASH_REMATCH[1]}" -ge 1 ] && [ "${BASH_REMATCH[1]}" -lt 900 ]
+  done
+}
+
+@test "short-holds-for-streams-and-large-writes-to-pipes" {
+  local call
+  for call in write writev send sendto sendmsg; do
+    run_say "calls=$call fault=short" on:unix $call:900
+    [[ $output =~ ^$call\ ([0-9]+)$ ]] && [ "${BASH_REMATCH[1]}" -lt 900 ] || { echo "$call: $output" && return 1; }
+  done
+  for call in read readv recv recvfrom recvmsg; do
+    run_say "calls=$call fault=short" on:tcp write:900 $call:900
+    [[ $output =~ $call\ ([0-9]+)$ ]] && [ "${BASH_REMATCH[1]}" -lt 900 ] || { echo "$call: $output" && return 1; }
+  done
+  run_say "calls=write fault=short" on:pipe write:20000
+  [[ $output =~ ^write\ ([0-9]+)$ ]] && [ "${BASH_REMATCH[1]}" -lt 20000 ]
+  run_say "calls=read fault=short" on:pipe write:900 read:900
+  [[ $output =~ read\ ([0-9]+)$ ]] && [ "${BASH_REMATCH[1]}" -lt 900 ]
+  run_say "calls=getrandom fault=short" getrandom:300
+  [[ $output =~ ^getrandom\ ([0-9]+)$ ]] && [ "${BASH_REMATCH[1]}" -lt 300 ]
+}
+
+@test "short-leaves-alone-what-is-never-short" {
+  # datagrams, atomic writes to pipes, single bytes
+  run_say 'calls=write,send,read,recv fault=short' on:dgram send:900 recv:900 on:pipe write:900 on:file write:1 rewind read:1
+  says "send 900" "recv 900" "write 900" "write 1" "read 1"
+  [ "$(faults | wc -l)" -eq 0 ]
+}
+
+@test "short-keeps-to-sectors-where-the-file-demands-it" {
+  dd if=/dev/zero of=data bs=64k count=1 2>/dev/null
+  run bare say on:file direct read:65536
+  if [[ $output != *"read 65536"* ]]; then skip "no O_DIRECT on this file system"; fi
+  run_say 'calls=read key=thread fault=short' on:file direct x20:read:65536
+  local n
+  while read -r _ n _; do
+    [ $((n % 4096)) -eq 0 ] && [ "$n" -gt 0 ] && [ "$n" -lt 65536 ] || [ "$n" -eq 0 ]
+  done <<<"$output"
+}
+
+@test "correct-loops-survive-short-transfers-and-interruptions" {
+  run under 'calls=@file.read,@file.write,@net.send,@net.recv,@pipe.read,@pipe.write fault=short probability=50% continue=no' \
+    'calls=@file,@net,@pipe except=close fault=error:EINTR probability=20%' -- robust all 300000
+  [ "$status" -eq 0 ]
+  says "file 300000 ok" "stdio 300000 ok" "pipe 300000 ok" "unix 300000 ok" "tcp 300000 ok" "udp 300000 ok"
+  [ "$(faults | how_many '.fault == "short"')" -gt 100 ]
+  [ "$(faults | how_many '.errno == "EINTR"')" -gt 50 ]
+  fs verify -q
+}
+
+# --- delay ---
+
+@test "delay-holds-the-call-and-then-carries-it-out" {
+  run_say 'calls=write fault=delay:60ms' timer on:file write timer content
+  says_like "write 100" "timer *" "content 100"
+  [[ $output =~ timer\ ([0-9]+) ]] && [ "${BASH_REMATCH[1]}" -ge 60 ]
+  faults | jq -e '.fault == "delay" and .amount == 60000000'
+}
+
+@test "delay-after-holds-the-answer" {
+  run_say 'calls=send fault=delay:60ms,when=after' timer on:unix send timer recv
+  says_like "send 100" "timer *" "recv 100"
+  [[ $output =~ timer\ ([0-9]+) ]] && [ "${BASH_REMATCH[1]}" -ge 60 ]
+}
+
+@test "delay-fits-every-family" {
+  local op
+  for op in open fsync malloc mmap clock_gettime nanosleep fork pthread_create getrandom getaddrinfo poll socket; do
+    run_say "calls=$op fault=delay:30ms" on:file timer $op timer
+    [[ $output =~ timer\ ([0-9]+)$ ]] && [ "${BASH_REMATCH[1]}" -ge 30 ] || { echo "$op: $output" && return 1; }
+  done
+}
+
+@test "delay-draws-from-its-range" {
+  run_say 'calls=write key=thread fault=delay:1us..400us' on:file x40:write:1
+  [ "$(faults | jq .amount | sort -u | wc -l)" -ge 35 ]
+  faults | jq -e -s 'all(.amount >= 1000 and .amount <= 400000)'
+  run_say 'calls=write key=thread fault=delay:100us±50us' on:file x40:write:1
+  faults | jq -e -s 'all(.amount >= 50000 and .amount <= 150000)'
+  [ "$(faults | jq .amount | sort -u | wc -l)" -ge 35 ]
+}
+
+@test "delay-is-interrupted-by-no-signal-handler" {
+  run under 'calls=pwrite nth=100 fault=delay:30ms' -- life signal-handler
+  [ "$status" -eq 0 ]
+}
+
+# --- crash ---
+
+@test "crash-before-leaves-nothing-of-the-call" {
+  run_say 'calls=write nth=2 fault=crash:before' on:file write:100 write:100
+  [ "$status" -eq 137 ]
+  says "write 100"
+  [ "$(stat -c %s data)" -eq 100 ]
+  faults | jq -e '.fault == "crash" and .call == "write"'
+}
+
+@test "crash-without-a-word-is-before" {
+  run_say 'calls=write fault=crash' on:file write:100
+  [ "$status" -eq 137 ]
+  [ "$(stat -c %s data)" -eq 0 ]
+}
+
+@test "crash-after-leaves-the-call-done-and-unreported" {
+  run_say 'calls=write nth=2 fault=crash:after' on:file write:100 write:100
+  [ "$status" -eq 137 ]
+  says "write 100"
+  [ "$(stat -c %s data)" -eq 200 ]
+}
+
+@test "crash-during-leaves-a-part" {
+  run_say 'calls=write fault=crash:during' on:file write:10000
+  [ "$status" -eq 137 ]
+  local size
+  size=$(stat -c %s data)
+  [ "$size" -gt 0 ] && [ "$size" -lt 10000 ]
+  [ "$(faults | jq .amount)" -eq "$size" ]
+}
+
+@test "crash-takes-the-signal-that-it-is-given" {
+  local signal number
+  while read -r signal number; do
+    run_say "calls=write fault=crash:signal=$signal" on:file write
+    [ "$status" -eq $((128 + number)) ] || { echo "$signal: status $status" && return 1; }
+  done <<'END'
+KILL 9
+ABRT 6
+SEGV 11
+TERM 15
+END
+}
+
+@test "crash-can-be-an-exit-with-a-status" {
+  run_say 'calls=fsync fault=crash:exit=3' on:file write fsync
+  [ "$status" -eq 3 ]
+  says "write 100"
+}
+
+@test "crash-takes-the-process-and-tree-the-whole-run" {
+  run_say 'calls=fsync process=1.1 fault=crash' on:file in-child:fsync write
+  [ "$status" -eq 0 ]
+  says "child 137" "write 100"
+  run_say 'calls=fsync process=1.1 fault=crash:tree' on:file in-child:fsync write
+  [ "$status" -eq 137 ]
+  says ""
+}
+
+@test "crash-works-on-calls-that-cannot-fail" {
+  run_say 'calls=clock_gettime nth=2 fault=crash' clock_gettime clock_gettime
+  [ "$status" -eq 137 ]
+  says "clock_gettime ok"
+}
+
+# --- corrupt ---
+
+@test "corrupt-transient-changes-what-is-read-and-not-what-is-stored" {
+  bare say on:file write:1000
+  run_say 'calls=read nth=1 fault=corrupt:transient' on:file read:1000 rewind read:1000 content
+  says "read 1000 bits=1 bytes=1 zeros=0" "read 1000" "content 1000"
+  faults | jq -e '.fault == "corrupt" and .amount == 1'
+}
+
+@test "corrupt-stored-changes-what-is-written-and-not-the-programs-buffer" {
+  run_say 'calls=write nth=1 fault=corrupt:stored' on:file write:1000 content
+  says "write 1000" "content 1000 bits=1 bytes=1 zeros=0"
+  run_say 'calls=send nth=1 fault=corrupt:stored' on:unix send:500 recv:500 send:500 recv:500
+  says "send 500" "recv 500 bits=1 bytes=1 zeros=0" "send 500" "recv 500"
+  # a buffer in read-only memory can be corrupted on its way all the same
+  run under 'calls=write,writev,pwrite fault=corrupt:stored' -- calls vectors
+  [ "$status" -ne 139 ]
+}
+
+@test "corrupt-bits-and-bytes-come-in-the-number-asked-for" {
+  bare say on:file write:4000
+  run_say 'calls=read fault=corrupt:bits=5' on:file read:4000
+  [[ $output =~ ^read\ 4000\ bits=5\  ]]
+  run_say 'calls=read fault=corrupt:bytes=7' on:file read:4000
+  [[ $output =~ ^read\ 4000\ bits=[0-9]+\ bytes=7\  ]]
+  # no more than there are
+  run_say 'calls=read fault=corrupt:bytes=500' on:file read:20
+  [[ $output =~ ^read\ 20\ bits=[0-9]+\ bytes=20\  ]]
+}
+
+@test "corrupt-zero-and-junk-take-all-of-it" {
+  bare say on:file write:1000
+  run_say 'calls=read fault=corrupt:zero' on:file read:1000
+  [[ $output =~ ^read\ 1000\ bits=[0-9]+\ bytes=1000\ zeros=1000$ ]]
+  run_say 'calls=read fault=corrupt:junk' on:file read:1000
+  [[ $output =~ ^read\ 1000\ bits=([0-9]+)\ bytes=9[0-9]+\ zeros=[0-9]$ ]]
+  [ "${BASH_REMATCH[1]}" -gt 3600 ] && [ "${BASH_REMATCH[1]}" -lt 4400 ]
+}
+
+@test "corrupt-reaches-every-read-and-write-with-a-buffer" {
+  local call
+  bare say on:file write:2000
+  for call in read pread readv preadv preadv2; do
+    run_say "calls=$call fault=corrupt:bytes=3" on:file $call:900
+    [[ $output =~ ^$call\ 900\ bits=[0-9]+\ bytes=3\  ]] || { echo "$call: $output" && return 1; }
+  done
+  for call in recv recvfrom recvmsg read readv; do
+    run_say "calls=$call fault=corrupt:bytes=3" on:udp send:900 $call:900
+    [[ $output =~ $call\ 900\ bits=[0-9]+\ bytes=3\  ]] || { echo "$call: $output" && return 1; }
+  done
+  for call in write pwrite writev pwritev pwritev2; do
+    rm -f data
+    run_say "calls=$call fault=corrupt:bytes=3" on:file $call:900 content
+    [[ $output =~ ^$call\ 900.content\ 900\ bits=[0-9]+\ bytes=3\  ]] || { echo "$call: $output" && return 1; }
+  done
+  for call in send sendto sendmsg write writev; do
+    run_say "calls=$call fault=corrupt:bytes=3" on:unix $call:900 recv:900
+    [[ $output =~ ^$call\ 900.recv\ 900\ bits=[0-9]+\ bytes=3\  ]] || { echo "$call: $output" && return 1; }
+  done
+  run_say "calls=write fault=corrupt:bytes=3" on:pipe write:900 read:900
+  [[ $output =~ ^write\ 900.read\ 900\ bits=[0-9]+\ bytes=3\  ]]
+}
+
+@test "corrupt-changes-only-what-came" {
+  bare say on:file write:10
+  run_say 'calls=read fault=corrupt:zero' on:file read:1000 read:1000
+  says_like "read 10 bits=* bytes=10 zeros=10" "read 0"
+}
+
+# --- lost ---
+
+@test "lost-write-reports-success-moves-the-offset-and-stores-nothing" {
+  run_say 'calls=write nth=2 fault=lost' on:file write:100 write:100 write:100 offset content
+  [[ ${lines[1]} == "write 100" && ${lines[3]} == "offset 300" ]]
+  [[ ${lines[4]} =~ ^content\ 300\ bits=[0-9]+\ bytes=100\ zeros=100$ ]]
+}
+
+@test "lost-write-stores-nothing-at-the-end-of-a-file-opened-to-append" {
+  run_say 'calls=pwrite,pwritev,writev fault=lost' on:file pwrite:100 pwritev:100 writev:100 content
+  [[ ${lines[0]} == "pwrite 100" && ${lines[1]} == "pwritev 100" && ${lines[2]} == "writev 100" ]]
+  [[ $(stat -c %b data) -eq 0 ]]
+}
+
+@test "lost-sync-reports-success-and-syncs-nothing" {
+  local call
+  for call in fsync fdatasync sync_file_range syncfs; do
+    run clean strace -f -e trace=$call -o calls "$faultshim" run -q -s 1 -r "calls=$call fault=lost" -- "$victims/say" on:file write $call
+    says "write 100" "$call ok"
+    ! grep "$call(" calls
+  done
+}
+
+# --- early ---
+
+@test "early-ends-a-sleep-with-eintr-and-the-remainder" {
+  run_say 'calls=nanosleep,clock_nanosleep fault=early:10%..20%' timer nanosleep:400 timer clock_nanosleep:400 timer
+  [[ ${lines[0]} =~ ^nanosleep\ EINTR\ rest=3[2-6][0-9]ms$ ]]
+  [[ ${lines[1]} =~ ^timer\ ([0-9]+)$ ]] && [ "${BASH_REMATCH[1]}" -ge 40 ] && [ "${BASH_REMATCH[1]}" -lt 350 ]
+  [[ ${lines[2]} =~ ^clock_nanosleep\ EINTR\ rest=3[2-6][0-9]ms$ ]]
+}
+
+@test "early-ends-usleep-and-sleep" {
+  run_say 'calls=usleep,sleep fault=early:5%' timer usleep:400 timer sleep:4 timer
+  says_like "usleep -1 EINTR" "timer *" "sleep [34]" "timer *"
+  [[ ${lines[3]} =~ ^timer\ ([0-9]+)$ ]] && [ "${BASH_REMATCH[1]}" -lt 2000 ]
+}
+
+@test "a-sleep-loop-over-the-remainder-lasts-as-long-as-asked" {
+  run fs run -q -s 3 --expect=any -r 'calls=clock_nanosleep,nanosleep fault=early times=3' -- /usr/bin/sleep 0.3
+  [ "$status" -eq 0 ]
+}

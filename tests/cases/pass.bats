@@ -1,0 +1,106 @@
+#!/usr/bin/env bats
+# A program does not notice the shim as long as no fault fires: every victim runs bare and under a rule on every family.
+
+load ../common
+
+@test "genuine-failures-keep-their-errno" {
+  same_under_the_shim calls genuine-failures
+}
+@test "genuine-failures-keep-their-errno-in-64-bit-names" {
+  same_under_the_shim calls64 genuine-failures
+}
+@test "functions-that-return-the-error-leave-errno-alone" {
+  same_under_the_shim calls return-numbers
+}
+@test "zero-bytes-are-read-and-written" {
+  same_under_the_shim calls zero-bytes
+}
+@test "open-tmpfile-keeps-its-mode" {
+  same_under_the_shim calls modes
+}
+@test "open64-tmpfile-keeps-its-mode" {
+  same_under_the_shim calls64 modes
+}
+@test "random-sequence-is-the-programs-own" {
+  same_under_the_shim calls random-sequence
+}
+@test "threads-signals-umask-and-locale-are-left-alone" {
+  same_under_the_shim calls left-alone "$place"
+}
+@test "vectors-and-messages-arrive-in-all-their-pieces" {
+  same_under_the_shim calls vectors
+}
+@test "copies-inside-the-kernel-are-complete" {
+  same_under_the_shim calls copies
+}
+@test "duplicated-descriptors-stand-for-the-same-file" {
+  same_under_the_shim calls duplicates
+}
+@test "memory-of-every-allocation-call-is-good" {
+  same_under_the_shim calls memory
+}
+@test "names-resolve" {
+  same_under_the_shim calls names
+}
+@test "sleeps-last-as-long-as-asked" {
+  same_under_the_shim calls sleeps
+}
+@test "raw-system-calls-pass-their-arguments" {
+  same_under_the_shim calls raw
+}
+@test "large-files-are-reached-through-both-sets-of-names" {
+  same_under_the_shim calls large-file
+  same_under_the_shim calls64 large-file
+}
+@test "all-transfers-keep-every-byte" {
+  same_under_the_shim robust all
+}
+@test "threads-and-children-work-side-by-side" {
+  same_under_the_shim threads8 "$(free_port)"
+}
+
+@test "every-call-of-the-table-leaves-errno-alone-when-it-succeeds" {
+  local ops=(on:file open openat creat fopen write pwrite writev pwritev pwritev2 rewind read pread readv preadv preadv2 copy_file_range
+    sendfile splice ftruncate truncate fallocate posix_fallocate fsync fdatasync sync_file_range syncfs sync msync rename renameat
+    renameat2 unlink unlinkat link mkdir close on:tcp socket bind listen accept accept4 connect send sendto sendmsg recv recvfrom
+    recvmsg shutdown on:dgram sendmmsg recvmmsg poll ppoll select pselect epoll_wait epoll_pwait getaddrinfo malloc calloc realloc
+    reallocarray posix_memalign aligned_alloc memalign valloc pvalloc free mmap mremap clock_gettime gettimeofday time nanosleep
+    clock_nanosleep usleep sleep fork vfork posix_spawn posix_spawnp execve execveat fexecve execv execvp execvpe execl execlp execle
+    pthread_create getrandom getentropy on:pipe write read)
+  local name variant words
+  # a call that is in the table and not in this list would be tested by nothing
+  for name in $(sed -n 's/^CALL(\([a-z0-9_]*\),.*/\1/p' "$top/shim/engine/calls.def"); do
+    [[ " ${ops[*]} " == *" $name "* ]] || { echo "$name is not tried" && return 1; }
+  done
+  for variant in say say64; do
+    run bare $variant "${ops[@]}"
+    [ "$status" -eq 0 ]
+    words=$output
+    [[ $words != *errno-changed* ]]
+    rm -rf ./*
+    run under "$everything" -- $variant "${ops[@]}"
+    [ "$status" -eq 0 ]
+    diff <(echo "$words") <(echo "$output")
+    rm -rf ./*
+  done
+}
+
+@test "fortified-programs-call-the-checking-variants-and-are-met-there" {
+  local name
+  for name in __read_chk __pread_chk __recv_chk __recvfrom_chk __poll_chk __ppoll_chk __open_2 __openat_2; do
+    nm -D --undefined-only "$victims/fortified" | grep -q " $name@" || { echo "the victim does not import $name" && return 1; }
+  done
+  same_under_the_shim fortified 60
+  run under 'calls=read,pread nth=1 key=thread fault=error:EIO' 'calls=recv,recvfrom key=thread nth=1 fault=error:ECONNRESET' \
+    'calls=poll,ppoll fault=error:EINTR' -- fortified 60
+  says "open 0" "openat 0" "read -1 EIO" "pread 60" "recv -1 ECONNRESET" "recvfrom 60" "poll -1 EINTR" "ppoll -1 EINTR"
+  run under 'calls=open,openat skip=1 fault=error:EMFILE' -- fortified 60
+  says "open -1 EMFILE" "openat -1 EMFILE" "read 60" "pread 60" "recv 60" "recvfrom 60" "poll 1" "ppoll 1"
+}
+
+@test "fortified-overflow-is-still-caught" {
+  run bare fortified 201
+  [ "$status" -eq 134 ]
+  run under "$everything" -- fortified 201
+  [ "$status" -eq 134 ]
+}
