@@ -105,7 +105,7 @@ static const struct {
     const char *symbol;
     enum fsh_call call;
 } aliases[] = {
-#define ALIAS(symbol, name) {#symbol, CALL_##name},
+#define ALIAS(symbol, name, file) {#symbol, CALL_##name},
 #include "calls.def"
 };
 

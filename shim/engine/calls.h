@@ -36,25 +36,25 @@ enum fsh_sleep { SLEEP_NONE, SLEEP_TIMESPEC, SLEEP_CLOCK, SLEEP_USEC, SLEEP_SEC 
 
 /* Which argument is what: numbers from 1, 0 for none. */
 struct fsh_roles {
-    uint8_t fd;       /* descriptor that the call acts on */
-    uint8_t dirfd;    /* directory that a relative path starts from */
-    uint8_t path;     /* path */
-    uint8_t host;     /* host name */
-    uint8_t in;       /* const buffer: data that goes out of the program */
-    uint8_t out;      /* buffer that the call fills */
-    uint8_t iov_in;   /* struct iovec array, its count in the next argument */
+    uint8_t fd;     /* descriptor that the call acts on */
+    uint8_t dirfd;  /* directory that a relative path starts from */
+    uint8_t path;   /* path */
+    uint8_t host;   /* host name */
+    uint8_t in;     /* const buffer: data that goes out of the program */
+    uint8_t out;    /* buffer that the call fills */
+    uint8_t iov_in; /* struct iovec array, its count in the next argument */
     uint8_t iov_out;
-    uint8_t msg_in;   /* struct msghdr */
+    uint8_t msg_in; /* struct msghdr */
     uint8_t msg_out;
-    uint8_t len;      /* length asked for */
-    uint8_t count;    /* multiplies len */
-    uint8_t offset;   /* file offset */
-    uint8_t addr;     /* struct sockaddr */
+    uint8_t len;    /* length asked for */
+    uint8_t count;  /* multiplies len */
+    uint8_t offset; /* file offset */
+    uint8_t addr;   /* struct sockaddr */
     uint8_t addrlen;
     uint8_t oflags;   /* open(2) flags */
     uint8_t mflags;   /* MSG_ flags */
     uint8_t nfds;     /* number of descriptors or events: reported as the size */
-    uint8_t sleep;    /* enum fsh_sleep */
+    uint8_t sleeps;   /* enum fsh_sleep */
     bool makes_fd;    /* success is a new descriptor */
     bool stream;      /* …in a FILE * */
     bool write;       /* moves data out without a buffer of the program's */

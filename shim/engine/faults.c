@@ -77,7 +77,7 @@ bool fsh_fault_fits(enum fsh_fault_kind fault, enum fsh_call call, enum fsh_kind
     case FIT_LOST:
         return roles->sync || (class == C_FILE_WRITE && (roles->in || roles->iov_in));
     case FIT_SLEEP:
-        return roles->sleep != SLEEP_NONE;
+        return roles->sleeps != SLEEP_NONE;
     }
     return false;
 }

@@ -42,7 +42,8 @@ void fsh_identity_main_thread(struct fsh_identity *thread) {
     thread->key = 0;
 }
 
-void fsh_identity_child(struct fsh_identity *child, const struct fsh_identity *process, const struct fsh_identity *thread, uint32_t count) {
+void fsh_identity_child(struct fsh_identity *child, const struct fsh_identity *process, const struct fsh_identity *thread,
+                        uint32_t count) {
     struct fsh_identity made = *process;
     if (thread->key) {
         append(&made, ":", 1);

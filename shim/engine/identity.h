@@ -21,7 +21,8 @@ struct fsh_identity {
 void fsh_identity_root(struct fsh_identity *process);
 void fsh_identity_main_thread(struct fsh_identity *thread);
 /* `count` from 1. */
-void fsh_identity_child(struct fsh_identity *child, const struct fsh_identity *process, const struct fsh_identity *thread, uint32_t count);
+void fsh_identity_child(struct fsh_identity *child, const struct fsh_identity *process, const struct fsh_identity *thread,
+                        uint32_t count);
 void fsh_identity_unseen(struct fsh_identity *child, const struct fsh_identity *process, uint32_t count);
 void fsh_identity_thread(struct fsh_identity *child, const struct fsh_identity *thread, uint32_t count);
 /* From a name alone (as found in the environment or in the session): the key is that of the name. */

@@ -109,7 +109,7 @@ static bool has_size(const struct fsh_rule *rule, unsigned call, unsigned kind) 
     const struct fsh_roles *roles = &fsh_calls[call].roles;
     (void)rule;
     (void)kind;
-    return roles->len || roles->iov_in || roles->iov_out || roles->msg_in || roles->msg_out || roles->nfds || roles->sleep;
+    return roles->len || roles->iov_in || roles->iov_out || roles->msg_in || roles->msg_out || roles->nfds || roles->sleeps;
 }
 
 static bool is_socket(unsigned kind) {

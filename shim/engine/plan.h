@@ -79,17 +79,17 @@ enum fsh_doors { DOORS_AUTO, DOORS_SYMBOLS };
 
 /* One `fault =` line. */
 struct fsh_fault_spec {
-    uint8_t kind; /* enum fsh_fault_kind */
-    uint8_t when; /* enum fsh_when: delay, crash */
-    uint8_t how;  /* enum fsh_corrupt_how */
+    uint8_t kind;  /* enum fsh_fault_kind */
+    uint8_t when;  /* enum fsh_when: delay, crash */
+    uint8_t how;   /* enum fsh_corrupt_how */
     uint8_t where; /* enum fsh_corrupt_where */
-    bool tree;    /* crash: the whole run */
-    bool exits;   /* crash: by exit status, not signal */
-    int signal;   /* crash: default SIGKILL */
-    int status;   /* crash: exit status */
+    bool tree;     /* crash: the whole run */
+    bool exits;    /* crash: by exit status, not signal */
+    int signal;    /* crash: default SIGKILL */
+    int status;    /* crash: exit status */
     unsigned line;
-    unsigned weight;         /* at least 1 */
-    const int *errnos;       /* error, error-after: at least one, in the order written */
+    unsigned weight;   /* at least 1 */
+    const int *errnos; /* error, error-after: at least one, in the order written */
     unsigned n_errnos;
     struct fsh_range amount; /* delay: ns; corrupt: bits or bytes; early: share in 1/2^32 */
     uint64_t jitter;         /* delay: ± ns */
@@ -99,7 +99,7 @@ struct fsh_fault_spec {
 struct fsh_selector {
     const char *text; /* as written */
     unsigned line;
-    bool exact; /* one call by its name: what does not fit it is an error, not left out */
+    bool exact;            /* one call by its name: what does not fit it is an error, not left out */
     uint8_t on[FSH_CALLS]; /* bit k: call on kind k */
 };
 
@@ -150,8 +150,8 @@ struct fsh_profile {
 /* INI text to rules. `name` stands in errors. A line `;@source NAME` makes what follows it stand in errors as NAME:1,
  * NAME:2…, so that profiles and one-liners can be joined into one text. All strings are copied into the arena.
  * Returns 0, -EINVAL with *error set, or -ENOMEM. */
-int fsh_profile_parse(struct fsh_profile *profile, struct fsh_arena *arena, const char *text, size_t len,
-                      const char *name, struct fsh_error *error);
+int fsh_profile_parse(struct fsh_profile *profile, struct fsh_arena *arena, const char *text, size_t len, const char *name,
+                      struct fsh_error *error);
 
 /* A one-liner ('calls=@file.sync fault=error:EIO probability=2%') to the lines of a [rule NAME] section, in `out`.
  * Returns the length written, or -EINVAL with *error set, or -ENOSPC. */
@@ -159,15 +159,15 @@ int fsh_profile_one_liner(char *out, size_t size, const char *line, const char *
 
 /* What a candidate needs looked at beyond its draw. */
 enum {
-    CAND_FILTER = 1,  /* path, peer, local, fd, size, caller, thread: matched before it counts */
-    CAND_COUNT = 2,   /* nth, skip, interval, space, times, sticky */
+    CAND_FILTER = 1, /* path, peer, local, fd, size, caller, thread: matched before it counts */
+    CAND_COUNT = 2,  /* nth, skip, interval, space, times, sticky */
     CAND_CONTINUE = 4,
-    CAND_FACTS = 8    /* some alternative depends on the size, on O_NONBLOCK or on O_DIRECT */
+    CAND_FACTS = 8 /* some alternative depends on the size, on O_NONBLOCK or on O_DIRECT */
 };
 
 /* One rule as seen from one call on one kind. */
 struct fsh_candidate {
-    uint64_t threshold; /* of the probability: 0 never, UINT64_MAX always */
+    uint64_t threshold;    /* of the probability: 0 never, UINT64_MAX always */
     uint32_t alternatives; /* bit i: fault line i fits this call */
     uint16_t rule;
     uint8_t key;   /* enum fsh_key, resolved */
@@ -183,10 +183,10 @@ struct fsh_plan {
     const struct fsh_profile *profile;
     uint64_t seed;
     struct fsh_candidates on[FSH_CALLS][FSH_KINDS];
-    bool armed[FSH_CALLS];   /* some kind has a candidate */
-    bool needs_descriptors;  /* some rule considers files, sockets or pipes: descriptors are kept track of */
-    bool needs_stacks;       /* some rule is keyed by site */
-    bool needs_shared_keys;  /* some rule counts by resource or site: counters in the session */
+    bool armed[FSH_CALLS];  /* some kind has a candidate */
+    bool needs_descriptors; /* some rule considers files, sockets or pipes: descriptors are kept track of */
+    bool needs_stacks;      /* some rule is keyed by site */
+    bool needs_shared_keys; /* some rule counts by resource or site: counters in the session */
 };
 
 /* Checks the rules against the tables and compiles them. `seed` settles the draws of `active`.

@@ -424,7 +424,7 @@ static bool read_T_PEERS(struct parse *p, const struct key *key, void *field, st
 static const char *const selectors[] = {
 #define CLASS(id, family, class, what) "@" family, "@" family "." class,
 #define CALL(name, ...)                #name,
-#define ALIAS(symbol, name)            #symbol,
+#define ALIAS(symbol, name, file)            #symbol,
 #include "calls.def"
 };
 

@@ -25,7 +25,7 @@ struct fsh_thread_info {
     uint64_t decisions; /* recorded */
     uint64_t counted;   /* passed, counted only */
     uint64_t faults;
-    bool complete;      /* false: a part of the stream is missing */
+    bool complete; /* false: a part of the stream is missing */
 };
 
 struct fsh_resource_info {
@@ -89,7 +89,7 @@ void fsh_reader_close(struct fsh_reader *reader);
 
 const struct fsh_header *fsh_reader_header(const struct fsh_reader *reader);
 struct fsh_text fsh_reader_meta(const struct fsh_reader *reader, enum fsh_meta tag);
-const char *fsh_reader_call_name(const struct fsh_reader *reader, unsigned call);   /* "?" if unknown */
+const char *fsh_reader_call_name(const struct fsh_reader *reader, unsigned call); /* "?" if unknown */
 const char *fsh_reader_fault_name(const struct fsh_reader *reader, unsigned fault);
 const char *fsh_reader_rule_name(const struct fsh_reader *reader, unsigned rule);
 unsigned fsh_reader_rules(const struct fsh_reader *reader);

@@ -19,9 +19,9 @@
 struct fsh_script {
     uint32_t n_threads, n_contexts, n_faults, pad;
     uint64_t threads, contexts, faults, steps; /* offsets */
-    uint64_t n_steps; /* words */
-    uint32_t mode;    /* 0 exact */
-    uint32_t stop;    /* 1: at the first divergence nothing more is injected in that thread */
+    uint64_t n_steps;                          /* words */
+    uint32_t mode;                             /* 0 exact */
+    uint32_t stop;                             /* 1: at the first divergence nothing more is injected in that thread */
 };
 
 struct fsh_script_thread {

@@ -29,12 +29,12 @@ static inline long fsh_sys(long nr, long a, long b, long c, long d, long e, long
 #endif
 }
 
-#define fsh_sys0(nr)                fsh_sys(nr, 0, 0, 0, 0, 0, 0)
-#define fsh_sys1(nr, a)             fsh_sys(nr, (long)(a), 0, 0, 0, 0, 0)
-#define fsh_sys2(nr, a, b)          fsh_sys(nr, (long)(a), (long)(b), 0, 0, 0, 0)
-#define fsh_sys3(nr, a, b, c)       fsh_sys(nr, (long)(a), (long)(b), (long)(c), 0, 0, 0)
-#define fsh_sys4(nr, a, b, c, d)    fsh_sys(nr, (long)(a), (long)(b), (long)(c), (long)(d), 0, 0)
-#define fsh_sys5(nr, a, b, c, d, e) fsh_sys(nr, (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), 0)
+#define fsh_sys0(nr)                   fsh_sys(nr, 0, 0, 0, 0, 0, 0)
+#define fsh_sys1(nr, a)                fsh_sys(nr, (long)(a), 0, 0, 0, 0, 0)
+#define fsh_sys2(nr, a, b)             fsh_sys(nr, (long)(a), (long)(b), 0, 0, 0, 0)
+#define fsh_sys3(nr, a, b, c)          fsh_sys(nr, (long)(a), (long)(b), (long)(c), 0, 0, 0)
+#define fsh_sys4(nr, a, b, c, d)       fsh_sys(nr, (long)(a), (long)(b), (long)(c), (long)(d), 0, 0)
+#define fsh_sys5(nr, a, b, c, d, e)    fsh_sys(nr, (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), 0)
 #define fsh_sys6(nr, a, b, c, d, e, f) fsh_sys(nr, (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), (long)(f))
 
 #endif

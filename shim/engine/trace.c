@@ -99,7 +99,8 @@ static bool is_trace_or_empty(int fd) {
     char magic[8];
     if (fsh_sys2(SYS_fstat, fd, &st) < 0 || !S_ISREG(st.st_mode))
         return false;
-    return st.st_size == 0 || (fsh_sys4(SYS_pread64, fd, magic, sizeof magic, 0) == sizeof magic && !memcmp(magic, FSH_TRACE_MAGIC, sizeof magic));
+    return st.st_size == 0 ||
+           (fsh_sys4(SYS_pread64, fd, magic, sizeof magic, 0) == sizeof magic && !memcmp(magic, FSH_TRACE_MAGIC, sizeof magic));
 }
 
 /* A trace that is in the way is unlinked, not truncated: another run may still have it mapped. */
@@ -117,6 +118,15 @@ static int create_file(const char *path) {
         return -EEXIST;
     fsh_sys3(SYS_unlinkat, AT_FDCWD, path, 0);
     return (int)fsh_sys4(SYS_openat, AT_FDCWD, path, flags, 0600);
+}
+
+bool fsh_env_is_recorded(const char *entry) {
+    static const char *const names[] = {
+        "PATH=", "HOME=", "TMPDIR=", "LANG=", "LC_", "USER=", "LOGNAME=", "SHELL=", "TZ=", "TERM=", "LD_LIBRARY_PATH="};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (!strncmp(entry, names[i], strlen(names[i])))
+            return true;
+    return false;
 }
 
 /* --- laying out a session --- */
@@ -146,10 +156,12 @@ enum { META_ITEMS = 11 };
 static void collect_meta(struct meta_item items[META_ITEMS], const struct fsh_session_params *params, struct fsh_text machine,
                          struct fsh_text calls, struct fsh_text faults) {
     const struct meta_item all[META_ITEMS] = {
-        {META_PROFILE, params->profile}, {META_COMMAND, params->command}, {META_CWD, params->cwd},
-        {META_ENV, params->env},         {META_RULES, params->rules},     {META_REPLAYED, params->replayed},
-        {META_MACHINE, machine},         {META_CALLS, calls},             {META_FAULTS, faults},
-        {META_VERSION, {FSH_VERSION, strlen(FSH_VERSION)}}, {META_END, {NULL, 0}},
+        {META_PROFILE, params->profile}, {META_COMMAND, params->command},
+        {META_CWD, params->cwd},         {META_ENV, params->env},
+        {META_RULES, params->rules},     {META_REPLAYED, params->replayed},
+        {META_MACHINE, machine},         {META_CALLS, calls},
+        {META_FAULTS, faults},           {META_VERSION, {FSH_VERSION, strlen(FSH_VERSION)}},
+        {META_END, {NULL, 0}},
     };
     memcpy(items, all, sizeof all);
 }
@@ -298,7 +310,8 @@ int fsh_session_map(struct fsh_session *session, int fd) {
     long r = fsh_sys2(SYS_fstat, fd, &st);
     if (r < 0)
         return (int)r;
-    if (!S_ISREG(st.st_mode) || fsh_sys4(SYS_pread64, fd, &head, sizeof head, 0) != sizeof head || !header_is_sound(&head, (uint64_t)st.st_size))
+    if (!S_ISREG(st.st_mode) || fsh_sys4(SYS_pread64, fd, &head, sizeof head, 0) != sizeof head ||
+        !header_is_sound(&head, (uint64_t)st.st_size))
         return -EBADMSG;
     void *base = map(fd, 0, head.units);
     if (!base)
@@ -404,8 +417,7 @@ static int append_block(struct fsh_session *s, const struct fsh_unit *ring, cons
     head.data = sizeof head;
     head.size = len;
     uint64_t at = take_space(s, size);
-    const struct iovec iov[] = {
-        {&head, sizeof head}, {(void *)data, len}, {(void *)zeros, size - used}, {&seal, sizeof seal}};
+    const struct iovec iov[] = {{&head, sizeof head}, {(void *)data, len}, {(void *)zeros, size - used}, {&seal, sizeof seal}};
     return write_all(s->fd, iov, 4, at);
 }
 
@@ -483,7 +495,8 @@ static void put_context(struct fsh_pen *pen, unsigned slot, const struct fsh_slo
     commit(pen, (uint8_t)(OP_NEW + slot), bytes, len);
 }
 
-void fsh_pen_pass_slow(struct fsh_pen *pen, struct fsh_session *s, const struct fsh_slot *context, const struct fsh_candidates *list) {
+void fsh_pen_pass_slow(struct fsh_pen *pen, struct fsh_session *s, const struct fsh_slot *context,
+                       const struct fsh_candidates *list) {
     if (pen->counting || !make_room(pen, s)) {
         pen->n++;
         if (pen->ring) {

@@ -60,25 +60,25 @@ struct fsh_header {
     uint32_t trace_mode; /* enum fsh_trace_mode */
     uint64_t trace_limit;
     struct fsh_region meta, processes, rules, keys, rings, script;
-    uint64_t units; /* offset of the first unit */
+    uint64_t units;                 /* offset of the first unit */
     uint32_t ring_pages, ring_data; /* pages of a ring; where its stream starts */
-    uint32_t end; /* enum fsh_end, when sealed by a supervisor */
-    int32_t end_value; /* exit status or signal */
+    uint32_t end;                   /* enum fsh_end, when sealed by a supervisor */
+    int32_t end_value;              /* exit status or signal */
 
     /* live */
-    _Atomic uint64_t file_end;    /* where the next unit goes; always a multiple of FSH_PAGE */
-    _Atomic uint64_t resources;   /* numbers given out, from 1 */
-    _Atomic uint32_t threads;     /* numbers given out, from 1 */
-    _Atomic uint32_t attached;    /* processes that started under the shim, execs counted again */
-    _Atomic uint32_t headstart;   /* 1 once the head start is over */
-    _Atomic uint32_t stopped;     /* errno that stopped the writing of blocks, 0 if none did */
+    _Atomic uint64_t file_end;  /* where the next unit goes; always a multiple of FSH_PAGE */
+    _Atomic uint64_t resources; /* numbers given out, from 1 */
+    _Atomic uint32_t threads;   /* numbers given out, from 1 */
+    _Atomic uint32_t attached;  /* processes that started under the shim, execs counted again */
+    _Atomic uint32_t headstart; /* 1 once the head start is over */
+    _Atomic uint32_t stopped;   /* errno that stopped the writing of blocks, 0 if none did */
     _Atomic uint64_t headstart_calls;
-    _Atomic uint64_t lost_blocks; /* blocks that could not be written: their decisions are missing */
-    _Atomic uint64_t untraced;    /* threads and processes that got no ring */
-    _Atomic uint64_t late_calls;  /* calls that came with no thread state: undecided, passed through */
+    _Atomic uint64_t lost_blocks;  /* blocks that could not be written: their decisions are missing */
+    _Atomic uint64_t untraced;     /* threads and processes that got no ring */
+    _Atomic uint64_t late_calls;   /* calls that came with no thread state: undecided, passed through */
     _Atomic uint64_t nested_calls; /* calls that a signal handler made inside our own code: undecided */
-    _Atomic uint64_t deepbind;    /* dlopen calls that had RTLD_DEEPBIND taken away */
-    _Atomic uint64_t keys_full;   /* resources counted by each process alone: the table of shared keys was full */
+    _Atomic uint64_t deepbind;     /* dlopen calls that had RTLD_DEEPBIND taken away */
+    _Atomic uint64_t keys_full;    /* resources counted by each process alone: the table of shared keys was full */
 };
 
 /* Counters of one rule for the whole run: a cache line, so that rules do not disturb each other. */
@@ -107,7 +107,7 @@ struct fsh_process_state {
     uint64_t key;
     _Atomic uint32_t unseen; /* children that no door of ours has seen being made */
     _Atomic uint32_t pad;
-    char name[88];        /* "1.2"; ends in NUL */
+    char name[88]; /* "1.2"; ends in NUL */
 };
 
 /* Where a ring stands and whose it is, so that rings of the dead are taken over instead of the file growing. */
@@ -121,16 +121,16 @@ struct fsh_ring_state {
 /* Meta region: entries { uint32_t tag, length; bytes; zeros to a multiple of 8 }, ended by tag 0. Lists are NUL-separated. */
 enum fsh_meta {
     META_END,
-    META_PROFILE,   /* the profile's text, one-liners included (see fsh_profile_parse for ;@source) */
-    META_COMMAND,   /* argv; list */
+    META_PROFILE, /* the profile's text, one-liners included (see fsh_profile_parse for ;@source) */
+    META_COMMAND, /* argv; list */
     META_CWD,
-    META_ENV,       /* chosen NAME=VALUE; list */
-    META_MACHINE,   /* uname: system, release, machine; list */
-    META_CALLS,     /* names by number; list */
-    META_FAULTS,    /* names by number; list */
-    META_RULES,     /* names by number; list */
-    META_VERSION,   /* faultshim's version */
-    META_REPLAYED   /* path of the trace that this run replayed */
+    META_ENV,     /* chosen NAME=VALUE; list */
+    META_MACHINE, /* uname: system, release, machine; list */
+    META_CALLS,   /* names by number; list */
+    META_FAULTS,  /* names by number; list */
+    META_RULES,   /* names by number; list */
+    META_VERSION, /* faultshim's version */
+    META_REPLAYED /* path of the trace that this run replayed */
 };
 
 enum fsh_unit_kind { UNIT_RING = 1, UNIT_BLOCK = 2 };
@@ -143,10 +143,10 @@ struct fsh_unit {
     uint32_t data;  /* where the stream starts, from the unit's start */
     uint32_t size;  /* bytes of stream: capacity of a ring, content of a block */
     uint64_t process_key, thread_key;
-    uint32_t thread; /* number of the thread in this trace, from 1: names a stream */
-    uint32_t seq;    /* of this part of the stream, from 0 */
-    uint64_t first_n; /* decisions of the thread before this part */
-    uint64_t counted; /* decisions that passed and were counted without being written (trace-limit, trace = faults) */
+    uint32_t thread;            /* number of the thread in this trace, from 1: names a stream */
+    uint32_t seq;               /* of this part of the stream, from 0 */
+    uint64_t first_n;           /* decisions of the thread before this part */
+    uint64_t counted;           /* decisions that passed and were counted without being written (trace-limit, trace = faults) */
     _Atomic uint32_t owner_pid; /* rings: process that writes; 0 for none */
     uint32_t owner_image;
     uint64_t owner_started, owner_ns;
@@ -196,12 +196,12 @@ enum fsh_op {
     OP_PROCESS = 0x03,  /* u64 key; text name; varint pid, parent pid, image; text program; text comm */
     OP_THREAD = 0x04,   /* u64 key, u64 process key; text process name, thread name; varint tid; text comm */
     OP_RESOURCE = 0x05, /* varint number, kind; u64 key; text name; text other name (as the program wrote it), or empty */
-    OP_SITE = 0x06,     /* varint number; u64 key; varint frames, then each: varint module, varint offset */
-    OP_MODULE = 0x07,   /* varint number, text path, text build id in hex, u64 start, u64 end */
-    OP_DIVERGE = 0x08,  /* replay: u64 ns; u64 n; varint expected call, kind; u64 expected resource key; varint call, kind; u64 key */
-    OP_EXEC = 0x09,     /* u64 ns; text path: the process goes on as another program */
-    OP_FORK = 0x0A,     /* u64 ns; varint pid; text name: a child was made */
-    OP_COUNTED = 0x0B,  /* varint decisions that passed here and were counted without being written */
+    OP_SITE = 0x06,     /* varint number (the key); u64 key; varint frames, then each: text module, varint offset */
+    OP_DIVERGE =
+        0x08,       /* replay: u64 ns; u64 n; varint expected call, kind; u64 expected resource key; varint call, kind; u64 key */
+    OP_EXEC = 0x09, /* u64 ns; text path: the process goes on as another program */
+    OP_FORK = 0x0A, /* u64 ns; varint pid; text name: a child was made */
+    OP_COUNTED = 0x0B, /* varint decisions that passed here and were counted without being written */
     OP_LAST,
     OP_SAME = 0x40,
     OP_SIZED = 0x80,
@@ -214,10 +214,10 @@ enum fsh_op {
  *   varint rule, fault line, fault kind; varint errno as zigzag; varint amount;
  *   varint rules, then each: varint number, varint ordinal     (the rules that considered it) */
 enum {
-    FAULT_MORE = 1,    /* `continue = yes`: the next fault record belongs to the same decision */
-    FAULT_STUCK = 2,   /* fired because the rule is sticky, not by its draw */
+    FAULT_MORE = 1,     /* `continue = yes`: the next fault record belongs to the same decision */
+    FAULT_STUCK = 2,    /* fired because the rule is sticky, not by its draw */
     FAULT_REPLAYED = 4, /* applied from a trace, not from a draw */
-    FAULT_PASSED = 8   /* after FAULT_MORE: no later rule fired, this record only closes the decision */
+    FAULT_PASSED = 8    /* after FAULT_MORE: no later rule fired, this record only closes the decision */
 };
 
 /* --- the session --- */
@@ -226,6 +226,9 @@ struct fsh_text {
     const char *data;
     size_t len;
 };
+
+/* Whether a NAME=VALUE of the environment is kept in the trace: what a program's behaviour commonly depends on, nothing secret. */
+bool fsh_env_is_recorded(const char *entry);
 
 /* What a new session is made of. Lists are NUL-separated. */
 struct fsh_session_params {
@@ -248,7 +251,7 @@ struct fsh_session {
     struct fsh_rule_state *rules;
     struct fsh_key_state *keys; /* NULL if no rule counts by shared keys */
     struct fsh_ring_state *rings;
-    bool is_file;               /* false: private to this process and its forks, nothing is written */
+    bool is_file; /* false: private to this process and its forks, nothing is written */
 };
 
 /* Creates the file at `path` (0600, never through a symbolic link, never over a file that is not a trace) and maps it.
@@ -264,7 +267,7 @@ struct fsh_text fsh_session_meta(const struct fsh_session *session, enum fsh_met
 /* --- the writer --- */
 
 struct fsh_slot {
-    uint64_t what; /* call, kind, resource */
+    uint64_t what;  /* call, kind, resource */
     uint64_t rules; /* candidates of that call that considered it, as bits */
     uint64_t size;
     uint64_t site;
@@ -274,9 +277,9 @@ struct fsh_slot {
 struct fsh_pen {
     struct fsh_unit *ring; /* NULL: this thread is not traced */
     uint8_t *data;
-    uint32_t pos;   /* next byte */
-    uint32_t limit; /* above it the slow path looks: time mark or end of the ring */
-    uint64_t n;     /* decisions so far */
+    uint32_t pos;     /* next byte */
+    uint32_t limit;   /* above it the slow path looks: time mark or end of the ring */
+    uint64_t n;       /* decisions so far */
     uint64_t counted; /* passes not yet told by an OP_COUNTED */
     uint64_t *considered, *fired, *calls;
     struct fsh_ring_state *state; /* NULL: the ring is in no table */
@@ -329,9 +332,8 @@ static inline void fsh_pen_pass(struct fsh_pen *pen, struct fsh_session *session
                                 uint64_t site, const struct fsh_candidates *list) {
     unsigned i = fsh_slot_of(what, rules);
     struct fsh_slot *slot = &pen->slots[i];
-    if (__builtin_expect(slot->what == what && slot->rules == rules && slot->size == size && slot->site == site &&
-                             pen->pos < pen->limit,
-                         1)) {
+    if (__builtin_expect(
+            slot->what == what && slot->rules == rules && slot->size == size && slot->site == site && pen->pos < pen->limit, 1)) {
         pen->n++;
         ((volatile uint8_t *)pen->data)[pen->pos++] = (uint8_t)(OP_SAME + i);
         return;

@@ -1,0 +1,199 @@
+/* effects.c: carrying a hit out, and the faults that any call can meet: error, error-after, delay, crash. */
+#include "effects.h"
+
+#include <stdatomic.h>
+#include <time.h>
+
+#include "poison.h"
+
+bool fsh_succeeded(const struct fsh_call_row *row, long result) {
+    switch (row->fail) {
+    case F_NULL:
+        return result != 0;
+    case F_NUMBER:
+    case F_EAI:
+    case F_REST:
+        return result == 0;
+    case F_NEVER:
+        return true;
+    default:
+        return result != -1;
+    }
+}
+
+long fsh_fail(const struct fsh_call_row *row, const long *a, int e) {
+    switch (row->fail) {
+    case F_NULL:
+        errno = e;
+        return 0;
+    case F_NUMBER:
+        return e;
+    case F_EAI:
+        if (e == EAI_SYSTEM)
+            errno = EIO;
+        return e;
+    case F_REST:
+        return a[0]; /* sleep(3): the time that is left, here all of it */
+    case F_NEVER:
+        return 0;
+    default:
+        errno = e;
+        return -1;
+    }
+}
+
+/* --- error --- */
+
+/* nanosleep(2): "if the call is interrupted by a signal handler, the remaining time is written" — nothing has been slept. */
+static void fill_remainder(const struct fsh_action *x) {
+    uint8_t how = x->row->roles.sleeps;
+    bool relative = how == SLEEP_TIMESPEC || (how == SLEEP_CLOCK && !(x->a[1] & TIMER_ABSTIME));
+    const struct timespec *req = (const void *)(how == SLEEP_CLOCK ? x->a[2] : x->a[0]);
+    struct timespec *rem = (void *)(how == SLEEP_CLOCK ? x->a[3] : x->a[1]);
+    if (relative && rem && req)
+        *rem = *req;
+}
+
+long fsh_effect_error(const struct fsh_action *x) {
+    if (x->row->roles.always_done)
+        fsh_real_call(x);
+    if (x->verdict->error == EINTR && x->row->roles.sleeps)
+        fill_remainder(x);
+    return fsh_fail(x->row, x->a, x->verdict->error);
+}
+
+/* --- error-after --- */
+
+/* What a call made and its caller will never hear of is given back. */
+static void undo(const struct fsh_action *x, long result) {
+    if (x->row->roles.stream)
+        fsh_real.fclose((FILE *)result);
+    else if (x->row->roles.makes_fd)
+        fsh_sys1(SYS_close, result);
+    else if (x->hit->call == CALL_mmap)
+        fsh_sys2(SYS_munmap, result, x->a[1]);
+    else if (x->hit->call == CALL_getaddrinfo)
+        freeaddrinfo(*(struct addrinfo **)x->a[3]);
+}
+
+long fsh_effect_error_after(const struct fsh_action *x) {
+    long result = fsh_real_call(x);
+    if (!fsh_succeeded(x->row, result))
+        return result;
+    undo(x, result);
+    return fsh_fail(x->row, x->a, x->verdict->error);
+}
+
+/* --- delay --- */
+
+void fsh_hold(uint64_t ns) {
+    uint64_t end = fsh_monotonic() + ns;
+    struct timespec until = {(time_t)(end / 1000000000), (long)(end % 1000000000)};
+    while (fsh_sys4(SYS_clock_nanosleep, CLOCK_MONOTONIC, TIMER_ABSTIME, &until, 0) == -EINTR)
+        ;
+}
+
+long fsh_effect_delay(const struct fsh_action *x) {
+    if (x->spec->when == WHEN_BEFORE)
+        fsh_hold(x->verdict->amount);
+    long result = fsh_real_call(x);
+    if (x->spec->when == WHEN_AFTER) {
+        int e = errno;
+        fsh_hold(x->verdict->amount);
+        errno = e;
+    }
+    return result;
+}
+
+/* --- crash --- */
+
+static void kill_tree(void) {
+    for (unsigned i = 0; i < FSH_PROCESSES; i++) {
+        const struct fsh_process_state *p = &fsh_shim.session.processes[i];
+        uint32_t pid = atomic_load(&p->pid);
+        if (pid && pid != fsh_shim.owner.pid && p->ns_inode == fsh_shim.owner.ns_inode)
+            fsh_sys2(SYS_kill, pid, SIGKILL);
+    }
+}
+
+/* As abort(3) does it: the program's handler first, then the default action. */
+static void die_by(int signal_number) {
+    long pid = fsh_sys0(SYS_getpid), tid = fsh_sys0(SYS_gettid);
+    fsh_sys3(SYS_tgkill, pid, tid, signal_number);
+    if (signal_number == SIGTERM)
+        return; /* handled: the program ends itself in its own time */
+    struct {
+        void *handler;
+        unsigned long flags;
+        void *restorer;
+        uint64_t mask;
+    } act = {0};
+    uint64_t set = UINT64_C(1) << (signal_number - 1);
+    fsh_sys4(SYS_rt_sigaction, signal_number, &act, 0, 8);
+    fsh_sys4(SYS_rt_sigprocmask, SIG_UNBLOCK, &set, 0, 8);
+    fsh_sys3(SYS_tgkill, pid, tid, signal_number);
+    fsh_sys3(SYS_tgkill, pid, tid, SIGKILL);
+}
+
+static void die(const struct fsh_fault_spec *spec) {
+    if (spec->tree)
+        kill_tree();
+    if (spec->exits)
+        fsh_sys1(SYS_exit_group, spec->status);
+    die_by(spec->signal);
+}
+
+long fsh_effect_crash(const struct fsh_action *x) {
+    if (x->spec->when == WHEN_BEFORE)
+        die(x->spec);
+    long result = x->spec->when == WHEN_DURING ? fsh_partial(x, x->verdict->amount) : fsh_real_call(x);
+    if (x->spec->when != WHEN_BEFORE) {
+        int e = errno;
+        die(x->spec);
+        errno = e;
+    }
+    return result;
+}
+
+/* --- carrying out --- */
+
+static long (*const effects[FSH_FAULTS])(const struct fsh_action *) = {
+    [FAULT_ERROR] = fsh_effect_error, [FAULT_ERROR_AFTER] = fsh_effect_error_after,
+    [FAULT_DELAY] = fsh_effect_delay, [FAULT_CRASH] = fsh_effect_crash,
+    [FAULT_SHORT] = fsh_effect_short, [FAULT_CORRUPT] = fsh_effect_corrupt,
+    [FAULT_LOST] = fsh_effect_lost,   [FAULT_EARLY] = fsh_effect_early,
+};
+
+static const struct fsh_fault_spec *spec_of(const struct fsh_verdict *v) {
+    return &fsh_shim.rules[v->rule].faults[v->alternative];
+}
+
+/* Delays join any other fault: those before it are held first, those after it last. */
+static void hold_all(const struct fsh_hit *hit, const struct fsh_verdict *but, enum fsh_when when) {
+    int e = errno;
+    for (unsigned i = 0; i < hit->n; i++)
+        if (&hit->verdicts[i] != but && hit->verdicts[i].fault == FAULT_DELAY && spec_of(&hit->verdicts[i])->when == when)
+            fsh_hold(hit->verdicts[i].amount);
+    errno = e;
+}
+
+static const struct fsh_verdict *main_verdict(const struct fsh_hit *hit) {
+    for (unsigned i = 0; i < hit->n; i++)
+        if (hit->verdicts[i].fault != FAULT_DELAY)
+            return &hit->verdicts[i];
+    return &hit->verdicts[0];
+}
+
+long fsh_apply(struct fsh_hit *pending, fsh_invoke invoke, const long *a) {
+    const struct fsh_hit hit = *pending; /* the next decision of this thread, in a signal handler perhaps, writes over it */
+    fsh_gate_open();
+    const struct fsh_verdict *v = main_verdict(&hit);
+    const struct fsh_action action = {
+        .hit = &hit, .verdict = v, .spec = spec_of(v), .row = &fsh_calls[hit.call], .invoke = invoke, .a = a};
+    hold_all(&hit, v, WHEN_BEFORE);
+    long result = effects[v->fault](&action);
+    hold_all(&hit, v, WHEN_AFTER);
+    if (fsh_watch[hit.call] & WATCH_TRACK)
+        fsh_track(hit.call, a, result);
+    return result;
+}

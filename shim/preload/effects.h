@@ -1,0 +1,40 @@
+/* effects.h: one function for each fault. It runs with the gate open (the program's signal handlers go on being decided), with no
+ * lock held, and returns what the caller of the door sees; errno is set last. */
+#ifndef FSH_EFFECTS_H
+#define FSH_EFFECTS_H
+
+#include "gate.h"
+
+/* A fault about to be carried out. */
+struct fsh_action {
+    const struct fsh_hit *hit;
+    const struct fsh_verdict *verdict;
+    const struct fsh_fault_spec *spec;
+    const struct fsh_call_row *row;
+    fsh_invoke invoke;
+    const long *a;
+};
+
+long fsh_effect_error(const struct fsh_action *action);
+long fsh_effect_error_after(const struct fsh_action *action);
+long fsh_effect_delay(const struct fsh_action *action);
+long fsh_effect_crash(const struct fsh_action *action);
+long fsh_effect_short(const struct fsh_action *action);
+long fsh_effect_corrupt(const struct fsh_action *action);
+long fsh_effect_lost(const struct fsh_action *action);
+long fsh_effect_early(const struct fsh_action *action);
+
+/* The real call. */
+static inline long fsh_real_call(const struct fsh_action *action) {
+    return action->invoke(action->a);
+}
+/* The call's own way of saying that it failed with `e`. */
+long fsh_fail(const struct fsh_call_row *row, const long *a, int e);
+/* The call with only the first `amount` bytes (or messages). */
+long fsh_partial(const struct fsh_action *action, uint64_t amount);
+/* Whether the call's result says that it succeeded. */
+bool fsh_succeeded(const struct fsh_call_row *row, long result);
+/* Holds the thread for `ns`, whatever signals come. */
+void fsh_hold(uint64_t ns);
+
+#endif

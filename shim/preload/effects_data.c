@@ -1,0 +1,250 @@
+/* effects_data.c: faults on transfers: short, corrupt, lost; and sleeps that end early.
+ *
+ * Buffers of the program's are never written to where the call takes them as const: what is to be changed on its way out is
+ * copied first, into memory from mmap. */
+#include "effects.h"
+
+#include <time.h>
+
+#include "poison.h"
+
+/* --- the same call on other buffers --- */
+
+struct buffers {
+    struct iovec *v;
+    int n;
+};
+
+static const struct msghdr *message(const struct fsh_action *x) {
+    const struct fsh_roles *r = &x->row->roles;
+    return (const struct msghdr *)x->a[(r->msg_in ? r->msg_in : r->msg_out) - 1];
+}
+
+/* Where the call's data stands in the program's memory. `one` is room for calls with a single buffer. */
+static struct buffers buffers_of(const struct fsh_action *x, struct iovec *one) {
+    const struct fsh_roles *r = &x->row->roles;
+    if (r->in || r->out) {
+        *one = (struct iovec){(void *)x->a[(r->in ? r->in : r->out) - 1], (size_t)x->a[r->len - 1]};
+        return (struct buffers){one, 1};
+    }
+    if (r->iov_in || r->iov_out) {
+        int i = r->iov_in ? r->iov_in : r->iov_out;
+        return (struct buffers){(struct iovec *)x->a[i - 1], (int)x->a[i]};
+    }
+    return (struct buffers){message(x)->msg_iov, (int)message(x)->msg_iovlen};
+}
+
+static long call_with(const struct fsh_action *x, struct iovec *v, int n) {
+    const struct fsh_roles *r = &x->row->roles;
+    long a[6];
+    memcpy(a, x->a, sizeof a);
+    struct msghdr msg;
+    if (r->in || r->out) {
+        a[(r->in ? r->in : r->out) - 1] = (long)v->iov_base;
+        a[r->len - 1] = (long)v->iov_len;
+    } else if (r->iov_in || r->iov_out) {
+        int i = r->iov_in ? r->iov_in : r->iov_out;
+        a[i - 1] = (long)v;
+        a[i] = n;
+    } else {
+        struct msghdr *original = (struct msghdr *)message(x);
+        msg = *original;
+        msg.msg_iov = v;
+        msg.msg_iovlen = (size_t)n;
+        a[(r->msg_in ? r->msg_in : r->msg_out) - 1] = (long)&msg;
+        long result = x->invoke(a);
+        if (r->msg_out) { /* what the kernel says in the header is the caller's to see */
+            msg.msg_iov = original->msg_iov;
+            msg.msg_iovlen = original->msg_iovlen;
+            *original = msg;
+        }
+        return result;
+    }
+    return x->invoke(a);
+}
+
+/* --- short --- */
+
+static long with_length(const struct fsh_action *x, uint64_t amount) {
+    long a[6];
+    memcpy(a, x->a, sizeof a);
+    a[x->row->roles.len - 1] = (long)amount;
+    return x->invoke(a);
+}
+
+long fsh_partial(const struct fsh_action *x, uint64_t amount) {
+    const struct fsh_roles *r = &x->row->roles;
+    if (r->len)
+        return with_length(x, amount);
+    struct buffers b = buffers_of(x, NULL);
+    struct iovec *cut = __builtin_alloca(sizeof *cut * (size_t)(b.n > 0 ? b.n : 1));
+    int n = 0;
+    for (; n < b.n && amount; n++) {
+        cut[n] = b.v[n];
+        if (cut[n].iov_len > amount)
+            cut[n].iov_len = amount;
+        amount -= cut[n].iov_len;
+    }
+    return call_with(x, cut, n);
+}
+
+long fsh_effect_short(const struct fsh_action *x) {
+    return fsh_partial(x, x->verdict->amount);
+}
+
+/* --- corrupt --- */
+
+/* Byte number `at` of the buffers. */
+static uint8_t *byte_at(const struct buffers *b, uint64_t at) {
+    for (int i = 0; i < b->n; i++) {
+        if (at < b->v[i].iov_len)
+            return (uint8_t *)b->v[i].iov_base + at;
+        at -= b->v[i].iov_len;
+    }
+    return NULL;
+}
+
+/* Spread evenly from a drawn start, so that no place is hit twice. */
+static uint64_t place(uint64_t start, uint64_t i, uint64_t n, uint64_t total) {
+    return (start + (uint64_t)((unsigned __int128)i * total / n)) % total;
+}
+
+static void spoil(const struct fsh_action *x, const struct buffers *b, uint64_t len) {
+    enum fsh_corrupt_how how = x->spec->how;
+    uint64_t word = fsh_next_word(~x->verdict->word), total = how == CORRUPT_BITS ? len * 8 : len;
+    uint64_t n = how == CORRUPT_BITS || how == CORRUPT_BYTES ? x->verdict->amount : total, start = fsh_below(word, total);
+    if (n > total)
+        n = total;
+    for (uint64_t i = 0; i < n; i++) {
+        uint64_t at = place(start, i, n, total);
+        uint8_t *p = byte_at(b, how == CORRUPT_BITS ? at / 8 : at);
+        word = fsh_next_word(word);
+        if (!p)
+            return;
+        if (how == CORRUPT_BITS)
+            *p ^= (uint8_t)(1u << at % 8);
+        else if (how == CORRUPT_BYTES)
+            *p ^= (uint8_t)(1 + fsh_below(word, 255));
+        else
+            *p = how == CORRUPT_ZERO ? 0 : (uint8_t)word;
+    }
+}
+
+/* What a write stores: a changed copy goes out. */
+static long corrupt_out(const struct fsh_action *x) {
+    struct iovec one, copy;
+    struct buffers b = buffers_of(x, &one);
+    uint64_t len = x->hit->size, at = 0;
+    if (!len)
+        return fsh_real_call(x);
+    long p = fsh_sys6(SYS_mmap, 0, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (p < 0 && p > -4096)
+        return fsh_real_call(x);
+    copy = (struct iovec){(void *)p, len};
+    for (int i = 0; i < b.n; i++) {
+        memcpy((char *)p + at, b.v[i].iov_base, b.v[i].iov_len);
+        at += b.v[i].iov_len;
+    }
+    const struct buffers changed = {&copy, 1};
+    spoil(x, &changed, len);
+    long result = call_with(x, &copy, 1);
+    fsh_sys2(SYS_munmap, p, len);
+    return result;
+}
+
+/* What a read returns: the caller's buffer only; what is stored stays as it is. */
+static long corrupt_in(const struct fsh_action *x) {
+    struct iovec one;
+    struct buffers b = buffers_of(x, &one);
+    long result = fsh_real_call(x);
+    int e = errno;
+    uint64_t len = x->hit->call == CALL_getentropy ? (result == 0 ? x->hit->size : 0) : result > 0 ? (uint64_t)result : 0;
+    if (len > x->hit->size)
+        len = x->hit->size; /* MSG_TRUNC: the length of the message, not of what is in the buffer */
+    if (len)
+        spoil(x, &b, len);
+    errno = e;
+    return result;
+}
+
+long fsh_effect_corrupt(const struct fsh_action *x) {
+    const struct fsh_roles *r = &x->row->roles;
+    return r->in || r->iov_in || r->msg_in ? corrupt_out(x) : corrupt_in(x);
+}
+
+/* --- lost --- */
+
+/* A write that moves the file's position moves it all the same: the program believes in its bytes. */
+long fsh_effect_lost(const struct fsh_action *x) {
+    const struct fsh_roles *r = &x->row->roles;
+    if (r->sync)
+        return 0;
+    bool positioned = r->offset && x->a[r->offset - 1] != -1;
+    if (!positioned) {
+        long flags = fsh_sys2(SYS_fcntl, x->hit->fd, F_GETFL);
+        if (flags >= 0 && !(flags & O_APPEND))
+            fsh_sys3(SYS_lseek, x->hit->fd, x->hit->size, SEEK_CUR);
+    }
+    return (long)x->hit->size;
+}
+
+/* --- sleeps --- */
+
+static uint64_t to_ns(const struct timespec *ts) {
+    if ((uintptr_t)ts < 4096 || ts->tv_sec < 0 || ts->tv_nsec < 0)
+        return 0;
+    uint64_t ns;
+    if (__builtin_mul_overflow((uint64_t)ts->tv_sec, UINT64_C(1000000000), &ns) ||
+        __builtin_add_overflow(ns, (uint64_t)ts->tv_nsec, &ns))
+        return UINT64_MAX;
+    return ns;
+}
+
+static struct timespec from_ns(uint64_t ns) {
+    return (struct timespec){(time_t)(ns / 1000000000), (long)(ns % 1000000000)};
+}
+
+static uint64_t now_of(clockid_t clock) {
+    struct timespec ts = {0};
+    fsh_sys2(SYS_clock_gettime, clock, &ts);
+    return to_ns(&ts);
+}
+
+uint64_t fsh_sleep_size(uint8_t how, const long *a) {
+    switch (how) {
+    case SLEEP_TIMESPEC:
+        return to_ns((const struct timespec *)a[0]);
+    case SLEEP_CLOCK: {
+        uint64_t t = to_ns((const struct timespec *)a[2]);
+        uint64_t now = a[1] & TIMER_ABSTIME ? now_of((clockid_t)a[0]) : 0;
+        return t > now ? t - now : 0;
+    }
+    case SLEEP_USEC:
+        return (uint64_t)(useconds_t)a[0] * 1000;
+    case SLEEP_SEC:
+        return (uint64_t)(unsigned)a[0] * 1000000000;
+    default:
+        return 0;
+    }
+}
+
+/* Sleeps the drawn share, then says that a signal came. nanosleep(2), clock_nanosleep(2): the remainder is filled in for relative
+ * sleeps; sleep(3) returns it in seconds. */
+long fsh_effect_early(const struct fsh_action *x) {
+    uint64_t all = x->hit->size, slept = x->verdict->amount < all ? x->verdict->amount : all;
+    clockid_t clock = x->row->roles.sleeps == SLEEP_CLOCK ? (clockid_t)x->a[0] : CLOCK_REALTIME;
+    uint64_t start = now_of(CLOCK_MONOTONIC);
+    struct timespec ts = from_ns(slept);
+    fsh_sys4(SYS_clock_nanosleep, clock, 0, &ts, 0);
+    uint64_t gone = now_of(CLOCK_MONOTONIC) - start, left = all > gone ? all - gone : 0;
+    struct timespec *rem = NULL;
+    if (x->row->roles.sleeps == SLEEP_TIMESPEC)
+        rem = (struct timespec *)x->a[1];
+    else if (x->row->roles.sleeps == SLEEP_CLOCK && !(x->a[1] & TIMER_ABSTIME))
+        rem = (struct timespec *)x->a[3];
+    if (rem)
+        *rem = from_ns(left);
+    if (x->row->roles.sleeps == SLEEP_SEC)
+        return (long)((left + 999999999) / 1000000000);
+    return fsh_fail(x->row, x->a, EINTR);
+}

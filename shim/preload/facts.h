@@ -1,0 +1,61 @@
+/* facts.h: what a rule can match: the resource behind a descriptor, path, host or address.
+ *
+ * A resource is a file, a connection, a pipe…: its name, its key, which rules its name matches, and its counters. Resources live in
+ * memory of this process, are never unmapped, and are found without a lock. All functions run with the gate closed. */
+#ifndef FSH_FACTS_H
+#define FSH_FACTS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "calls.h"
+#include "trace.h"
+
+struct fsh_resource {
+    uint64_t number; /* in the trace */
+    uint64_t key;
+    uint64_t hash;                   /* of what it is looked up by; 0: not looked up */
+    struct fsh_resource *next;       /* in its bucket, or in the free list */
+    struct fsh_key_state **counters; /* by key slot of a rule; NULL where the rule's filters leave it out */
+    struct fsh_key_state *own;       /* counters that are this process's alone */
+    uint64_t *stream;                /* by key slot: start of the rule's stream for this resource */
+    uint64_t *matches;               /* by rule, as bits: path, peer, local */
+    char *name, *other;
+    _Atomic uint32_t users; /* descriptors */
+    uint32_t generation;    /* of forks: an unnamed resource is counted anew in a child */
+    uint32_t connections;   /* accepted or made so far */
+    uint8_t kind;
+    bool named;           /* the same for all processes and runs */
+    bool socket_is_fresh; /* a socket without an address yet */
+};
+
+int fsh_facts_start(void);
+/* In a forked child: what is counted for each process starts anew. */
+void fsh_facts_fork(void);
+
+/* The resource behind an open descriptor; NULL for ours and for what is not open. *direct is set for O_DIRECT. */
+struct fsh_resource *fsh_resource_of_fd(int fd, bool *direct);
+/* The file at `path`; `oflags` as given to open, or 0. NULL if there is no usable path. */
+struct fsh_resource *fsh_resource_of_path(int dirfd, const char *path, int oflags);
+struct fsh_resource *fsh_resource_of_host(const char *host);
+/* What a call on `fd` naming `addr` acts on: the connection that connect makes, the listening address that bind gives,
+ * or the peer of one datagram. */
+struct fsh_resource *fsh_resource_of_address(enum fsh_call call, int fd, const void *addr, unsigned len);
+
+struct addrinfo;
+/* Addresses that getaddrinfo gave for a name: what `host:` patterns match. */
+void fsh_host_resolved(const char *name, const struct addrinfo *list);
+/* The session's counters of a rule for one call site; NULL if the table is full. */
+struct fsh_key_state *fsh_site_counters(unsigned rule, uint64_t key);
+
+/* Keeping descriptors known. */
+void fsh_fd_opened(int fd, struct fsh_resource *resource, bool direct);
+void fsh_fd_forget(int fd);
+void fsh_fd_forget_range(unsigned first, unsigned last);
+void fsh_fd_copied(int from, int to);
+void fsh_fd_accepted(int listener, int fd);
+void fsh_fd_set_direct(int fd, bool direct);
+void fsh_fd_socket(int fd);
+void fsh_fd_opened_path(int fd, int dirfd, const char *path, int oflags);
+
+#endif

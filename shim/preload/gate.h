@@ -1,0 +1,168 @@
+/* gate.h: the one way in. A door asks fsh_consider_* whether a rule fires for this call; if none does, the decision has been
+ * recorded and the door makes the real call. If one does, fsh_apply carries the fault out.
+ *
+ * The gate word of a thread is open while the program's code runs. It is closed while ours does: calls that arrive then (from
+ * a signal handler, from something we called) pass straight through. It stands in memory that fork wipes, and 0 is closed, so the
+ * same test also notices a child that has no identity yet, a thread that is not known yet, and a program that has not started. */
+#ifndef FSH_GATE_H
+#define FSH_GATE_H
+
+#include "decide.h"
+#include "facts.h"
+#include "identity.h"
+#include "plan.h"
+#include "real.h"
+#include "trace.h"
+
+enum { FSH_VERDICTS = 4, FSH_SITES_SEEN = 64 }; /* faults that `continue = yes` can put on one call */
+
+/* A decision that fired. */
+struct fsh_hit {
+    uint16_t call;
+    uint8_t kind;
+    uint8_t n;
+    int fd;
+    uint64_t size;
+    struct fsh_resource *resource;
+    struct fsh_verdict verdicts[FSH_VERDICTS];
+};
+
+/* One thread. Lives in memory of its own that fork wipes (MADV_WIPEONFORK). */
+struct fsh_thread {
+    uint32_t gate;     /* the gate: 1 while the program's code runs */
+    uint32_t known;    /* 0 after a fork */
+    uint64_t *stream;  /* by rule: start of the stream of rules keyed by thread */
+    uint64_t *ordinal; /* by rule: candidates so far, likewise */
+    uint64_t *bytes;   /* by rule: bytes that passed, for `space` */
+    uint64_t *matches; /* by rule, as bits: `process` and `thread` let this thread in */
+    struct fsh_pen pen;
+    struct fsh_hit hit;
+    uint64_t key;          /* fsh_key_of_thread */
+    size_t size;           /* of this mapping */
+    const uint32_t *steps; /* replay: what this thread is expected to do, NULL for nothing */
+    uint64_t n_steps, step;
+    bool diverged;
+    uint64_t sites[FSH_SITES_SEEN]; /* call sites that the trace knows from this thread */
+};
+
+/* What outlives the wiping: in TLS. */
+struct fsh_tls {
+    struct fsh_thread *thread;
+    struct fsh_identity id;    /* of the thread */
+    struct fsh_identity child; /* of the child that is being made */
+    uint32_t forks, creations, unnamed;
+    bool has_id, has_child, late, in_vfork, in_attach;
+    uint8_t destructor_rounds;
+    uint32_t vfork_gate; /* of the parent, while its child runs */
+    void *vfork_return;
+};
+
+extern __thread struct fsh_tls fsh_tls __attribute__((tls_model("initial-exec")));
+
+enum { WATCH_CONSIDER = 1, WATCH_TRACK = 2 };
+/* For every call: whether some rule considers it, and whether its descriptors are kept track of. All zero: nothing is armed. */
+extern uint8_t fsh_watch[FSH_CALLS];
+
+/* The run, as this process sees it. Set up once before main; read freely. */
+struct fsh_shim {
+    bool ready; /* main has begun and a plan is armed */
+    const struct fsh_plan *plan;
+    const struct fsh_rule *rules;
+    unsigned n_rules;
+    struct fsh_session session;
+    struct fsh_identity process;
+    struct fsh_owner owner;
+    uint64_t *run_stream; /* by rule: start of the stream of rules keyed by run */
+    uint16_t *key_slot;   /* by rule: place of its counters in a resource, NO_SLOT for none */
+    unsigned n_key_slots;
+    bool tracks; /* descriptors are kept track of */
+    bool refuses_io_uring;
+    bool replays;
+    struct fsh_places places;
+};
+enum { NO_SLOT = 0xffff };
+extern struct fsh_shim fsh_shim;
+
+/* --- for doors --- */
+
+/* Decide: NULL if the call passes. A hit must be handed to fsh_apply at once. */
+struct fsh_hit *fsh_consider(enum fsh_call call, uint64_t size, const void *caller);
+struct fsh_hit *fsh_consider_fd(enum fsh_call call, int fd, uint64_t size, const void *caller);
+/* By path (descriptor `dirfd` or AT_FDCWD), by host name, by address. */
+struct fsh_hit *fsh_consider_path(enum fsh_call call, int dirfd, const char *path, int oflags, uint64_t size, const void *caller);
+struct fsh_hit *fsh_consider_host(enum fsh_call call, const char *host, const void *caller);
+struct fsh_hit *fsh_consider_address(enum fsh_call call, int fd, const void *addr, unsigned len, uint64_t size, const void *caller);
+
+/* A datagram or a message of a connection: by its name, if it has one. */
+struct fsh_hit *fsh_consider_message(enum fsh_call call, int fd, const struct msghdr *msg, uint64_t size, const void *caller);
+
+typedef long (*fsh_invoke)(const long *a);
+/* Carries out the faults of a hit: makes the real call by `invoke` where they have one. Returns what the caller sees. */
+long fsh_apply(struct fsh_hit *hit, fsh_invoke invoke, const long *a);
+
+/* After a real call that made or ended a descriptor, when fsh_watch says WATCH_TRACK. Keeps errno. */
+void fsh_track(enum fsh_call call, const long *a, long result);
+
+/* Before a descriptor is closed. Keeps errno. */
+void fsh_track_close(int fd);
+
+/* Our own code begins: closes the gate. False: it was closed already (nested, not started), do nothing. */
+bool fsh_gate_close(void);
+void fsh_gate_open(void);
+
+/* Threads and processes. */
+struct fsh_thread *fsh_thread_attach(void);
+/* The name of the thread that this one is about to create. */
+void fsh_thread_name_next(struct fsh_identity *id);
+void fsh_thread_start(const struct fsh_identity *id); /* in a new thread, before its routine */
+void fsh_fork_before(void);
+void fsh_fork_parent(int pid);
+void fsh_fork_child(void);
+void fsh_thread_renamed(void);
+/* For vfork_*.S: where the return address is kept while the child runs on this stack; what vfork then returns in the parent. */
+void **fsh_vfork_before(void);
+long fsh_vfork_after(long result);
+
+/* Bytes, messages, descriptors or ns that the arguments ask for. `r` is constant in every door, so this folds away. */
+INLINE uint64_t fsh_size(const struct fsh_roles *r, const long *a);
+
+static inline uint64_t fsh_iov_size(const struct iovec *iov, long n) {
+    uint64_t sum = 0;
+    if ((uintptr_t)iov < 4096 || n < 0 || n > 1024)
+        return 0;
+    for (long i = 0; i < n; i++)
+        sum += iov[i].iov_len;
+    return sum;
+}
+
+static inline uint64_t fsh_message_size(const struct msghdr *msg) {
+    return (uintptr_t)msg < 4096 ? 0 : fsh_iov_size(msg->msg_iov, (long)msg->msg_iovlen);
+}
+
+uint64_t fsh_sleep_size(uint8_t how, const long *a);
+
+INLINE uint64_t fsh_size(const struct fsh_roles *r, const long *a) {
+    if (r->len) {
+        uint64_t n = r->messages ? (uint32_t)a[r->len - 1] : (uint64_t)a[r->len - 1];
+        if (!r->count)
+            return n;
+        uint64_t times = (uint64_t)a[r->count - 1];
+        return __builtin_mul_overflow(n, times, &n) ? UINT64_MAX : n;
+    }
+    if (r->iov_in || r->iov_out) {
+        int i = r->iov_in ? r->iov_in : r->iov_out;
+        return fsh_iov_size((const struct iovec *)a[i - 1], (int)a[i]);
+    }
+    if (r->msg_in || r->msg_out)
+        return fsh_message_size((const struct msghdr *)a[(r->msg_in ? r->msg_in : r->msg_out) - 1]);
+    if (r->nfds)
+        return (uint32_t)a[r->nfds - 1];
+    return r->sleeps ? fsh_sleep_size(r->sleeps, a) : 0;
+}
+
+#define R(...)                                                                                                                     \
+    { __VA_ARGS__ }
+#define R0                                                                                                                         \
+    { 0 }
+
+#endif

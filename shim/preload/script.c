@@ -1,0 +1,110 @@
+/* script.c: see script.h. The script stands in the session and is checked once; steps are checked as they are read. */
+#include "script.h"
+
+#include "poison.h"
+
+enum { LOOK_AHEAD = 256 }; /* steps */
+
+static const char *base(void) {
+    return (const char *)fsh_shim.session.header + fsh_shim.session.header->script.offset;
+}
+
+static const struct fsh_script *script(void) {
+    return (const struct fsh_script *)base();
+}
+
+static bool fits(uint64_t offset, uint64_t count, uint64_t size) {
+    uint64_t end = fsh_shim.session.header->script.size;
+    return offset % 4 == 0 && offset <= end && count <= (end - offset) / size;
+}
+
+static bool is_sound(const struct fsh_script *s) {
+    return fsh_shim.session.header->script.size >= sizeof *s && fits(s->threads, s->n_threads, sizeof(struct fsh_script_thread)) &&
+           fits(s->contexts, s->n_contexts, sizeof(struct fsh_script_context)) &&
+           fits(s->faults, s->n_faults, sizeof(struct fsh_script_fault)) && fits(s->steps, s->n_steps, sizeof(uint32_t));
+}
+
+void fsh_replay_begin(struct fsh_thread *t) {
+    if (!fsh_shim.replays || !is_sound(script()))
+        return;
+    const struct fsh_script *s = script();
+    const struct fsh_script_thread *threads = (const void *)(base() + s->threads);
+    for (uint32_t i = 0; i < s->n_threads; i++) {
+        const struct fsh_script_thread *e = &threads[i];
+        if (e->process_key == fsh_shim.process.key && e->thread_key == fsh_tls.id.key && e->image == fsh_shim.owner.image &&
+            e->first <= s->n_steps && e->count <= s->n_steps - e->first) {
+            t->steps = (const uint32_t *)(base() + s->steps) + e->first;
+            t->n_steps = e->count;
+        }
+    }
+}
+
+/* Words of the step at `i`: one, or two with its fault. */
+static uint64_t step_words(const struct fsh_thread *t, uint64_t i) {
+    return t->steps[i] & FSH_STEP_FAULT ? 2 : 1;
+}
+
+static const struct fsh_script_context *context_at(const struct fsh_thread *t, uint64_t i) {
+    uint32_t n = t->steps[i] & ~FSH_STEP_FAULT;
+    return n < script()->n_contexts ? (const struct fsh_script_context *)(base() + script()->contexts) + n : NULL;
+}
+
+static bool is_expected(const struct fsh_script_context *e, enum fsh_call call, enum fsh_kind kind, uint64_t key) {
+    return e && e->call == call && e->kind == kind && e->resource_key == key;
+}
+
+static void record(struct fsh_thread *t, const struct fsh_script_context *expected, enum fsh_call call, enum fsh_kind kind,
+                   uint64_t key) {
+    struct fsh_fields f = {.len = 0};
+    fsh_put_u64(&f, fsh_session_now(&fsh_shim.session));
+    fsh_put_u64(&f, t->pen.n + 1);
+    fsh_put_varint(&f, expected ? expected->call : FSH_CALLS);
+    fsh_put_varint(&f, expected ? expected->kind : 0);
+    fsh_put_u64(&f, expected ? expected->resource_key : 0);
+    fsh_put_varint(&f, call);
+    fsh_put_varint(&f, kind);
+    fsh_put_u64(&f, key);
+    fsh_pen_record(&t->pen, &fsh_shim.session, OP_DIVERGE, f.bytes, f.len);
+}
+
+static unsigned faults_at(const struct fsh_thread *t, uint64_t i, struct fsh_script_fault *out, unsigned room) {
+    unsigned n = 0;
+    if (!(t->steps[i] & FSH_STEP_FAULT) || i + 1 >= t->n_steps)
+        return 0;
+    const struct fsh_script_fault *faults = (const void *)(base() + script()->faults);
+    for (uint32_t at = t->steps[i + 1]; at < script()->n_faults && n < room; at++) {
+        out[n++] = faults[at];
+        if (!(faults[at].flags & FAULT_MORE))
+            break;
+    }
+    /* what the plan of this build does not have is not applied */
+    for (unsigned k = 0; k < n; k++)
+        if (out[k].rule >= fsh_shim.n_rules || out[k].line >= fsh_shim.rules[out[k].rule].n_faults || out[k].fault >= FSH_FAULTS)
+            return 0;
+    return n;
+}
+
+unsigned fsh_replay_next(struct fsh_thread *t, enum fsh_call call, enum fsh_kind kind, uint64_t key, struct fsh_script_fault *out,
+                         unsigned room) {
+    if (!t->steps || (t->diverged && script()->stop))
+        return 0;
+    uint64_t at = t->step;
+    if (at < t->n_steps && !is_expected(context_at(t, at), call, kind, key)) {
+        if (!t->diverged || !script()->stop)
+            record(t, context_at(t, at), call, kind, key);
+        t->diverged = true;
+        uint64_t end = at + LOOK_AHEAD;
+        while (at < t->n_steps && at < end && !is_expected(context_at(t, at), call, kind, key))
+            at += step_words(t, at);
+        if (at >= t->n_steps || at >= end || script()->stop)
+            return 0;
+    } else if (at >= t->n_steps) {
+        if (at == t->n_steps && t->n_steps) {
+            record(t, NULL, call, kind, key);
+            t->step++; /* past the end: said once */
+        }
+        return 0;
+    }
+    t->step = at + step_words(t, at);
+    return faults_at(t, at, out, room);
+}

@@ -1,0 +1,15 @@
+/* script.h: following the script of a replay (engine/replay.h): what the thread is expected to do next, and what it then gets. */
+#ifndef FSH_SCRIPT_H
+#define FSH_SCRIPT_H
+
+#include "gate.h"
+#include "replay.h"
+
+/* Finds the thread's part of the script. Does nothing in a run that is no replay. */
+void fsh_replay_begin(struct fsh_thread *t);
+/* The outcome recorded for the thread's next decision: faults written to `out`, 0 for a pass. A decision that is not the expected
+ * one is recorded as a divergence, and the thread goes on at the next place in the script that fits, if there is one near. */
+unsigned fsh_replay_next(struct fsh_thread *t, enum fsh_call call, enum fsh_kind kind, uint64_t resource_key,
+                         struct fsh_script_fault *out, unsigned room);
+
+#endif

@@ -1,0 +1,856 @@
+/* session.c: see session.h.
+ *
+ * Context: the constructor (one thread), the start of a thread, the child of a fork. The gate is closed throughout.
+ *
+ * How a process learns who it is: after exec it finds its entry in the session's process table by its process id; a child made by
+ * vfork or posix_spawn is told its name in FAULTSHIM_CHILD; a forked child is named by the door of fork, or, where none has seen
+ * the fork, by its parent's count of unseen children. */
+#include "session.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <link.h>
+#include <stdatomic.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+#include "script.h"
+#include "stack.h"
+
+#include "poison.h"
+
+enum { EXIT_OWN_ERROR = 125, PLAN_ROOM = 1 << 20 };
+
+static char program[FSH_PATH_MAX], library[FSH_PATH_MAX];
+static char session_env[FSH_PATH_MAX + 64]; /* FAULTSHIM_SESSION=fd:path */
+static char run_dir[FSH_PATH_MAX], home_dir[FSH_PATH_MAX], temp_dir[FSH_PATH_MAX];
+static struct fsh_process_state *my_state;
+static pthread_key_t exit_key;
+static bool has_exit_key;
+static _Atomic uint32_t unseen_threads;
+
+/* --- small things --- */
+
+const char *fsh_program_path(void) {
+    return program;
+}
+
+const char *fsh_library_path(void) {
+    return library;
+}
+
+void fsh_say(const char *a, const char *b, const char *c) {
+    char line[1024] = "faultshim: ";
+    const char *parts[] = {a, b, c, "\n"};
+    size_t n = strlen(line);
+    for (int i = 0; i < 4; i++)
+        for (const char *p = parts[i]; p && *p && n < sizeof line - 1; p++)
+            line[n++] = *p;
+    line[n - 1] = '\n';
+    fsh_sys3(SYS_write, 2, line, n);
+}
+
+const char *fsh_env(char *const *env, const char *name) {
+    size_t n = strlen(name);
+    for (; env && *env; env++)
+        if (!strncmp(*env, name, n) && (*env)[n] == '=')
+            return *env + n + 1;
+    return NULL;
+}
+
+static size_t put_number(char *to, uint64_t v) {
+    char digits[20];
+    size_t n = 0, len = 0;
+    do
+        digits[n++] = (char)('0' + v % 10);
+    while ((v /= 10) != 0);
+    while (n)
+        to[len++] = digits[--n];
+    to[len] = 0;
+    return len;
+}
+
+static bool get_number(const char **p, uint64_t *v) {
+    *v = 0;
+    const char *start = *p;
+    for (; **p >= '0' && **p <= '9'; (*p)++)
+        if (__builtin_mul_overflow(*v, 10, v) || __builtin_add_overflow(*v, (uint64_t)(**p - '0'), v))
+            return false;
+    return *p != start;
+}
+
+static void *allocate(size_t size) {
+    long p = fsh_sys6(SYS_mmap, 0, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return p < 0 && p > -4096 ? NULL : (void *)p;
+}
+
+/* A whole file, at most `size` bytes; returns its length or -errno. */
+static long slurp(const char *path, char *to, size_t size) {
+    long fd = fsh_sys4(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
+    if (fd < 0)
+        return fd;
+    size_t len = 0;
+    long n = 0;
+    while (len < size && (n = fsh_sys3(SYS_read, fd, to + len, size - len)) != 0) {
+        if (n == -EINTR)
+            continue;
+        if (n < 0)
+            break;
+        len += (size_t)n;
+    }
+    fsh_sys1(SYS_close, fd);
+    return n < 0 ? n : (long)len;
+}
+
+static void link_of(const char *path, char out[FSH_PATH_MAX]) {
+    long n = fsh_sys4(SYS_readlinkat, AT_FDCWD, path, out, FSH_PATH_MAX - 1);
+    out[n > 0 ? n : 0] = 0;
+}
+
+/* Field 22 of /proc/self/stat: when the process started. The second field may hold anything, so count from its end. */
+static uint64_t start_ticks(void) {
+    char stat[1024];
+    long n = slurp("/proc/self/stat", stat, sizeof stat - 1);
+    if (n <= 0)
+        return 0;
+    stat[n] = 0;
+    const char *p = strrchr(stat, ')');
+    for (int field = 2; p && field < 22; field++)
+        p = strchr(p + 1, ' ');
+    uint64_t ticks = 0;
+    return p && get_number((p++, &p), &ticks) ? ticks : 0;
+}
+
+static uint64_t pid_namespace(void) {
+    struct stat st;
+    return fsh_sys4(SYS_newfstatat, AT_FDCWD, "/proc/self/ns/pid", &st, 0) == 0 ? st.st_ino : 0;
+}
+
+static void know_own_paths(void) {
+    link_of("/proc/self/exe", program);
+    struct dl_find_object object;
+    const char *name = _dl_find_object((void *)fsh_session_start, &object) == 0 ? object.dlfo_link_map->l_name : "";
+    char dir[FSH_PATH_MAX] = "/";
+    fsh_sys2(SYS_getcwd, dir, sizeof dir);
+    if (fsh_path_absolute(library, dir, name) < 0)
+        library[0] = 0;
+}
+
+/* --- the session's descriptor: out of the program's way --- */
+
+static void move_fd(int minimum) {
+    long fd = fsh_sys3(SYS_fcntl, fsh_shim.session.fd, F_DUPFD, minimum);
+    if (fd < 0)
+        return;
+    int old = fsh_shim.session.fd;
+    fsh_shim.session.fd = (int)fd;
+    fsh_sys1(SYS_close, old);
+}
+
+static void hide_fd(void) {
+    struct rlimit limit = {1024, 1024};
+    fsh_sys4(SYS_prlimit64, 0, RLIMIT_NOFILE, 0, &limit);
+    int top = limit.rlim_cur > 1024 ? 1024 : (int)limit.rlim_cur;
+    if (fsh_shim.session.fd >= 0 && top > 64)
+        move_fd(top - 24);
+}
+
+static void write_session_env(const char *path) {
+    char *p = session_env;
+    strcpy(p, "FAULTSHIM_SESSION=");
+    p += strlen(p);
+    p += put_number(p, (uint64_t)(fsh_shim.session.fd < 0 ? 0 : fsh_shim.session.fd));
+    *p++ = ':';
+    strcpy(p, path);
+}
+
+static const char *session_path(void) {
+    const char *p = strchr(session_env, ':');
+    return p ? p + 1 : "";
+}
+
+void fsh_session_make_way(int fd) {
+    if (fd != fsh_shim.session.fd || fd < 0 || fsh_tls.in_vfork)
+        return;
+    char path[FSH_PATH_MAX];
+    strcpy(path, session_path());
+    move_fd(fd + 1);
+    write_session_env(path);
+}
+
+/* --- joining --- */
+
+/* FAULTSHIM_SESSION=fd:path. The descriptor works in a chroot and as another user; the path works when it has been closed. */
+static int join(const char *value) {
+    uint64_t fd;
+    const char *p = value;
+    if (!get_number(&p, &fd) || *p != ':' || fd > INT32_MAX || strlen(p) > FSH_PATH_MAX)
+        return -EINVAL;
+    char path[FSH_PATH_MAX];
+    strcpy(path, p + 1);
+    int e = fd >= 3 ? fsh_session_map(&fsh_shim.session, (int)fd) : -EBADF;
+    if (e) {
+        long opened = fsh_sys4(SYS_openat, AT_FDCWD, path, O_RDWR | O_NOFOLLOW | O_CLOEXEC, 0);
+        if (opened < 0)
+            return (int)opened;
+        e = fsh_session_map(&fsh_shim.session, (int)opened);
+        if (e) {
+            fsh_sys1(SYS_close, opened);
+            return e;
+        }
+    }
+    hide_fd();
+    write_session_env(path);
+    return 0;
+}
+
+/* --- creating: LD_PRELOAD without the command --- */
+
+static bool read_profile(const char *name, char *text, size_t size, long *len, char found[FSH_PATH_MAX]) {
+    strcpy(found, strlen(name) < FSH_PATH_MAX ? name : "");
+    *len = slurp(found, text, size);
+    if (*len == -ENOENT && !strchr(name, '/') && sizeof FSH_PROFILES_DIR + strlen(name) + 6 < FSH_PATH_MAX) {
+        strcpy(found, FSH_PROFILES_DIR "/");
+        strcat(found, name);
+        strcat(found, ".ini");
+        *len = slurp(found, text, size);
+    }
+    return *len >= 0;
+}
+
+static struct fsh_text recorded_env(char *const *env, char *to, size_t size) {
+    size_t len = 0;
+    for (; *env; env++) {
+        size_t n = strlen(*env) + 1;
+        if (fsh_env_is_recorded(*env) && len + n <= size) {
+            memcpy(to + len, *env, n);
+            len += n;
+        }
+    }
+    return (struct fsh_text){to, len};
+}
+
+static struct fsh_text rule_names(const struct fsh_profile *profile, char *to, size_t size) {
+    size_t len = 0;
+    for (unsigned i = 0; i < profile->n_rules; i++) {
+        size_t n = strlen(profile->rules[i].name) + 1;
+        if (len + n <= size) {
+            memcpy(to + len, profile->rules[i].name, n);
+            len += n;
+        }
+    }
+    return (struct fsh_text){to, len};
+}
+
+/* --seed is FAULTSHIM_SEED is the profile's is drawn. */
+static int settle_seed(char *const *env, const struct fsh_profile *profile, struct fsh_session_params *params) {
+    const char *text = fsh_env(env, "FAULTSHIM_SEED");
+    if (text && *text) {
+        const char *p = text;
+        if (!get_number(&p, &params->seed) || *p) {
+            fsh_say("FAULTSHIM_SEED=", text, ": not a whole number from 0 to 18446744073709551615");
+            return -EINVAL;
+        }
+        params->seed_from = SEED_ENVIRONMENT;
+    } else if (profile->options.has_seed) {
+        params->seed = profile->options.seed;
+        params->seed_from = SEED_PROFILE;
+    } else {
+        fsh_sys3(SYS_getrandom, &params->seed, sizeof params->seed, 0);
+        params->seed_from = SEED_DRAWN;
+    }
+    return 0;
+}
+
+static int parse(struct fsh_plan **plan, const char *text, size_t len, const char *name, const struct fsh_session_params *session,
+                 struct fsh_profile **profile_out) {
+    size_t size = fsh_arena_need(len) + sizeof(struct fsh_plan) + sizeof(struct fsh_profile) + PLAN_ROOM;
+    struct fsh_arena arena = {.base = allocate(size), .size = size};
+    struct fsh_error error = {""};
+    struct fsh_profile *profile = arena.base ? fsh_arena_get(&arena, sizeof *profile) : NULL;
+    if (!profile)
+        return -ENOMEM;
+    int e = fsh_profile_parse(profile, &arena, text, len, name, &error);
+    *profile_out = profile;
+    if (!e && session) {
+        *plan = fsh_arena_get(&arena, sizeof **plan);
+        e = *plan ? fsh_plan_build(*plan, profile, session->seed, &arena, &error) : -ENOMEM;
+    }
+    if (e)
+        fsh_say(e == -ENOMEM ? "no memory for the profile" : error.text, "", "");
+    return e;
+}
+
+static void rewrite_env(char **env) {
+    for (; *env; env++)
+        if (!strncmp(*env, "FAULTSHIM_PROFILE=", 18))
+            *env = session_env;
+}
+
+static int create(char **env, const char *profile_name) {
+    enum { TEXT = FSH_PROFILE_MAX, ENV = 64 * 1024, NAMES = FSH_RULES_MAX * (FSH_NAME_MAX + 1), COMMAND = 64 * 1024 };
+    size_t size = TEXT + ENV + NAMES + COMMAND + 3 * FSH_PATH_MAX;
+    char *room = allocate(size);
+    if (!room)
+        return -ENOMEM;
+    char *text = room, *envs = text + TEXT, *names = envs + ENV, *command = names + NAMES, *cwd = command + COMMAND,
+         *path = cwd + FSH_PATH_MAX, *found = path + FSH_PATH_MAX;
+    long len;
+    struct fsh_profile *profile;
+    struct fsh_plan *plan;
+    struct fsh_session_params params = {.seed_from = SEED_DRAWN};
+    int e = -EINVAL;
+    if (!read_profile(profile_name, text, TEXT, &len, found)) {
+        fsh_say("FAULTSHIM_PROFILE=", profile_name, ": cannot be read");
+        goto out;
+    }
+    e = parse(NULL, text, (size_t)len, found, NULL, &profile);
+    if (!e)
+        e = settle_seed(env, profile, &params);
+    if (!e)
+        e = parse(&plan, text, (size_t)len, found, &params, &profile);
+    if (e)
+        goto out;
+    long n = slurp("/proc/self/cmdline", command, COMMAND);
+    params.command = (struct fsh_text){command, n > 0 ? (size_t)n : 0};
+    n = fsh_sys2(SYS_getcwd, cwd, FSH_PATH_MAX);
+    params.cwd = (struct fsh_text){cwd, n > 0 ? strlen(cwd) : 0};
+    params.profile = (struct fsh_text){text, (size_t)len};
+    params.env = recorded_env(env, envs, ENV);
+    params.rules = rule_names(profile, names, NAMES);
+    params.n_rules = profile->n_rules;
+    params.trace_mode = profile->options.trace;
+    params.trace_limit = profile->options.trace_limit;
+    params.shared_keys = plan->needs_shared_keys;
+    const char *trace = fsh_env(env, "FAULTSHIM_TRACE");
+    if (fsh_path_absolute(path, params.cwd.len ? cwd : "/", trace && *trace ? trace : "faultshim.trace") < 0)
+        path[0] = 0;
+    e = fsh_session_create(&fsh_shim.session, path, &params);
+    if (e == -EEXIST) {
+        fsh_say(path, ": exists and is not a trace; it is left alone", "");
+        goto out;
+    }
+    if (e) {
+        fsh_say(path, ": the trace cannot be created: this run is not traced", "");
+        e = fsh_session_create_private(&fsh_shim.session, &params);
+        path[0] = 0;
+    }
+    if (!e) {
+        hide_fd();
+        write_session_env(path);
+        rewrite_env(env);
+    }
+out:
+    fsh_sys2(SYS_munmap, room, size);
+    return e;
+}
+
+/* --- who we are --- */
+
+static void copy_identity(struct fsh_identity *to, const struct fsh_process_state *from) {
+    memset(to, 0, sizeof *to);
+    memcpy(to->name, from->name, sizeof to->name - 1);
+    to->key = from->key;
+}
+
+static struct fsh_process_state *find_process(uint32_t pid, uint64_t started) {
+    for (unsigned i = 0; i < FSH_PROCESSES; i++) {
+        struct fsh_process_state *p = &fsh_shim.session.processes[i];
+        if (atomic_load(&p->pid) == pid && p->ns_inode == fsh_shim.owner.ns_inode && (!started || p->started == started))
+            return p;
+    }
+    return NULL;
+}
+
+static bool is_gone(const struct fsh_process_state *p, uint32_t pid) {
+    return p->ns_inode == fsh_shim.owner.ns_inode && fsh_sys2(SYS_kill, pid, 0) == -ESRCH;
+}
+
+static struct fsh_process_state *new_process_state(void) {
+    for (int pass = 0; pass < 2; pass++)
+        for (unsigned i = 0; i < FSH_PROCESSES; i++) {
+            struct fsh_process_state *p = &fsh_shim.session.processes[i];
+            uint32_t pid = atomic_load(&p->pid);
+            if ((pid == 0 || (pass && is_gone(p, pid))) && atomic_compare_exchange_strong(&p->pid, &pid, fsh_shim.owner.pid))
+                return p;
+        }
+    return NULL;
+}
+
+static void enter_in_table(void) {
+    my_state = new_process_state();
+    if (!my_state)
+        return;
+    my_state->image = fsh_shim.owner.image;
+    my_state->started = fsh_shim.owner.started;
+    my_state->ns_inode = fsh_shim.owner.ns_inode;
+    my_state->key = fsh_shim.process.key;
+    atomic_store(&my_state->unseen, 0);
+    memcpy(my_state->name, fsh_shim.process.name, sizeof my_state->name);
+}
+
+static void name_unseen_child(struct fsh_process_state *parent) {
+    struct fsh_identity of;
+    if (!parent)
+        parent = &fsh_shim.session.processes[0]; /* the run's first process */
+    copy_identity(&of, parent);
+    fsh_identity_unseen(&fsh_shim.process, &of, atomic_fetch_add(&parent->unseen, 1) + 1);
+}
+
+static void drop_env(char **env, const char *name) {
+    size_t n = strlen(name);
+    char **to = env;
+    for (; *env; env++)
+        if (strncmp(*env, name, n) != 0 || (*env)[n] != '=')
+            *to++ = *env;
+    *to = NULL;
+}
+
+static void find_identity(char **env) {
+    struct fsh_owner *me = &fsh_shim.owner;
+    me->pid = (uint32_t)fsh_sys0(SYS_getpid);
+    me->started = start_ticks();
+    me->ns_inode = pid_namespace();
+    me->image = 0;
+    uint32_t parent = (uint32_t)fsh_sys0(SYS_getppid);
+    struct fsh_process_state *before = find_process(me->pid, me->started);
+    const char *child = fsh_env(env, "FAULTSHIM_CHILD");
+    if (before) {
+        copy_identity(&fsh_shim.process, before);
+        me->image = ++before->image;
+        my_state = before;
+    } else if (child) {
+        fsh_identity_parse(&fsh_shim.process, child, strlen(child));
+    } else if (atomic_load(&fsh_shim.session.header->attached) == 0) {
+        fsh_identity_root(&fsh_shim.process);
+    } else {
+        name_unseen_child(find_process(parent, 0));
+    }
+    drop_env(env, "FAULTSHIM_CHILD");
+    if (!before)
+        enter_in_table();
+    atomic_fetch_add(&fsh_shim.session.header->attached, 1);
+    me->process_key = fsh_shim.process.key;
+    fsh_shim.places.pids[0] = me->pid;
+    fsh_shim.places.pids[1] = parent;
+}
+
+static void find_places(void) {
+    struct fsh_text cwd = fsh_session_meta(&fsh_shim.session, META_CWD), env = fsh_session_meta(&fsh_shim.session, META_ENV);
+    if (cwd.len < sizeof run_dir)
+        memcpy(run_dir, cwd.data, cwd.len);
+    for (size_t at = 0; at < env.len;) {
+        const char *entry = env.data + at;
+        size_t n = strnlen(entry, env.len - at);
+        if (n > 5 && n < FSH_PATH_MAX && !memcmp(entry, "HOME=", 5))
+            memcpy(home_dir, entry + 5, n - 5);
+        if (n > 7 && n < FSH_PATH_MAX && !memcmp(entry, "TMPDIR=", 7))
+            memcpy(temp_dir, entry + 7, n - 7);
+        at += n + 1;
+    }
+    fsh_shim.places.run = run_dir;
+    fsh_shim.places.home = home_dir;
+    fsh_shim.places.temp = temp_dir[0] ? temp_dir : "/tmp";
+}
+
+/* --- the plan, bound to this process --- */
+
+static int bind_plan(void) {
+    const struct fsh_plan *plan = fsh_shim.plan;
+    unsigned n = fsh_shim.n_rules = plan->profile->n_rules;
+    fsh_shim.rules = plan->profile->rules;
+    char *p = allocate(n * (sizeof(uint64_t) + sizeof(uint16_t)) + 64);
+    if (!p)
+        return -ENOMEM;
+    fsh_shim.run_stream = (void *)p;
+    fsh_shim.key_slot = (void *)(p + n * sizeof(uint64_t));
+    bool keyed[FSH_RULES_MAX] = {false};
+    bool io = false;
+    for (int call = 0; call < FSH_CALLS; call++)
+        for (int kind = 0; kind < FSH_KINDS; kind++)
+            for (unsigned i = 0; i < plan->on[call][kind].n; i++) {
+                const struct fsh_candidate *cand = &plan->on[call][kind].v[i];
+                keyed[cand->rule] |= cand->key == KEY_RESOURCE || fsh_shim.rules[cand->rule].sticky == STICKY_RESOURCE;
+                const char *family = fsh_classes[fsh_calls[call].class_of[kind]].family;
+                io |= !strcmp(family, "file") || !strcmp(family, "net");
+            }
+    for (unsigned i = 0; i < n; i++) {
+        fsh_shim.run_stream[i] = fsh_stream(plan->seed, fsh_shim.rules[i].hash, FSH_KEY_OF_RUN);
+        fsh_shim.key_slot[i] = keyed[i] ? (uint16_t)fsh_shim.n_key_slots++ : NO_SLOT;
+    }
+    fsh_shim.tracks = plan->needs_descriptors;
+    fsh_shim.refuses_io_uring = io && plan->profile->options.io_uring == IO_URING_REFUSE;
+    if (plan->profile->options.headstart == HEADSTART_NONE)
+        atomic_store(&fsh_shim.session.header->headstart, 1);
+    fsh_shim.replays = fsh_shim.session.header->script.size != 0;
+    return 0;
+}
+
+static void arm(void) {
+    static const uint8_t tracked[] = {CALL_open,   CALL_openat, CALL_creat,   CALL_fopen,  CALL_close,
+                                      CALL_socket, CALL_accept, CALL_accept4, CALL_listen, CALL_getaddrinfo};
+    for (int call = 0; call < FSH_CALLS; call++)
+        fsh_watch[call] = fsh_shim.plan->armed[call] ? WATCH_CONSIDER : 0;
+    for (size_t i = 0; i < sizeof tracked && fsh_shim.tracks; i++)
+        fsh_watch[tracked[i]] |= WATCH_TRACK;
+    if (fsh_shim.plan->profile->options.headstart == HEADSTART_LISTEN)
+        fsh_watch[CALL_listen] |= WATCH_TRACK;
+}
+
+/* --- children = skip: they start without us --- */
+
+/* LD_PRELOAD's value without this library. */
+static void preload_without_us(const char *from, char *to, size_t size) {
+    size_t len = 0;
+    while (*from) {
+        size_t n = strcspn(from, ": ");
+        bool ours = n == strlen(library) && !memcmp(from, library, n);
+        bool ours_by_name = n >= 15 && !memcmp(from + n - 15, "libfaultshim.so", 15);
+        if (n && !ours && !ours_by_name && len + n + 2 < size) {
+            if (len)
+                to[len++] = ':';
+            memcpy(to + len, from, n);
+            len += n;
+        }
+        from += n + (from[n] != 0);
+    }
+    to[len] = 0;
+}
+
+static void let_children_go(char **env) {
+    static char entry[FSH_ENV_TEXT] = "LD_PRELOAD=";
+    const char *preload = fsh_env(env, "LD_PRELOAD");
+    preload_without_us(preload ? preload : "", entry + 11, sizeof entry - 11);
+    for (char **e = env; *e; e++)
+        if (!strncmp(*e, "LD_PRELOAD=", 11))
+            *e = entry;
+    if (!entry[11])
+        drop_env(env, "LD_PRELOAD");
+    drop_env(env, "FAULTSHIM_SESSION");
+    if (fsh_shim.session.fd >= 0)
+        fsh_sys3(SYS_fcntl, fsh_shim.session.fd, F_SETFD, FD_CLOEXEC);
+}
+
+/* --- threads --- */
+
+static void write_thread(struct fsh_thread *t) {
+    struct fsh_fields f = {.len = 0};
+    char comm[17] = "";
+    fsh_sys2(SYS_prctl, PR_GET_NAME, comm);
+    fsh_put_u64(&f, fsh_tls.id.key);
+    fsh_put_u64(&f, fsh_shim.process.key);
+    fsh_put_text(&f, fsh_shim.process.name, strlen(fsh_shim.process.name));
+    fsh_put_text(&f, fsh_tls.id.name, strlen(fsh_tls.id.name));
+    fsh_put_varint(&f, (uint64_t)fsh_sys0(SYS_gettid));
+    fsh_put_text(&f, comm, strlen(comm));
+    fsh_pen_record(&t->pen, &fsh_shim.session, OP_THREAD, f.bytes, f.len);
+}
+
+static void write_process(struct fsh_thread *t) {
+    struct fsh_fields f = {.len = 0};
+    char comm[17] = "";
+    fsh_sys2(SYS_prctl, PR_GET_NAME, comm);
+    fsh_put_u64(&f, fsh_shim.process.key);
+    fsh_put_text(&f, fsh_shim.process.name, strlen(fsh_shim.process.name));
+    fsh_put_varint(&f, fsh_shim.owner.pid);
+    fsh_put_varint(&f, (uint64_t)fsh_sys0(SYS_getppid));
+    fsh_put_varint(&f, fsh_shim.owner.image);
+    fsh_put_text(&f, program, strlen(program));
+    fsh_put_text(&f, comm, strlen(comm));
+    fsh_pen_record(&t->pen, &fsh_shim.session, OP_PROCESS, f.bytes, f.len);
+}
+
+static bool process_matches(const struct fsh_texts *globs, const char *comm) {
+    return !globs->n || fsh_any_glob(globs, program, false) || fsh_any_glob(globs, comm, true) ||
+           fsh_any_glob(globs, fsh_shim.process.name, true);
+}
+
+static bool thread_matches(const struct fsh_texts *globs, const char *comm) {
+    return !globs->n || fsh_any_glob(globs, comm, true) || fsh_any_glob(globs, fsh_tls.id.name, true);
+}
+
+static void match_thread(struct fsh_thread *t) {
+    char comm[17] = "";
+    fsh_sys2(SYS_prctl, PR_GET_NAME, comm);
+    memset(t->matches, 0, (fsh_shim.n_rules + 63) / 64 * 8);
+    for (unsigned i = 0; i < fsh_shim.n_rules; i++)
+        if (process_matches(&fsh_shim.rules[i].process, comm) && thread_matches(&fsh_shim.rules[i].thread, comm))
+            t->matches[i / 64] |= UINT64_C(1) << i % 64;
+}
+
+void fsh_thread_renamed(void) {
+    if (!fsh_gate_close())
+        return;
+    match_thread(fsh_tls.thread);
+    write_thread(fsh_tls.thread);
+    fsh_gate_open();
+}
+
+static size_t thread_size(void) {
+    size_t size = sizeof(struct fsh_thread) + 64 + (3ul * fsh_shim.n_rules + (fsh_shim.n_rules + 63) / 64) * sizeof(uint64_t);
+    return (size + 4095) & ~(size_t)4095;
+}
+
+static void identify_thread(void) {
+    struct fsh_tls *tls = &fsh_tls;
+    if (tls->has_id)
+        return;
+    if (fsh_sys0(SYS_gettid) == (long)fsh_shim.owner.pid) {
+        fsh_identity_main_thread(&tls->id);
+    } else {
+        /* made by a raw clone */
+        uint32_t count = atomic_fetch_add(&unseen_threads, 1) + 1;
+        memset(&tls->id, 0, sizeof tls->id);
+        tls->id.name[0] = 'u';
+        put_number(tls->id.name + 1, count);
+        tls->id.key = fsh_fold(fsh_hash("u", 1), count);
+    }
+    tls->has_id = true;
+}
+
+/* `memory` is zeroed and wiped on fork. */
+static struct fsh_thread *build_thread(void *memory, size_t size) {
+    struct fsh_thread *t = memory;
+    unsigned n = fsh_shim.n_rules;
+    t->size = size;
+    t->stream = (uint64_t *)((char *)memory + ((sizeof *t + 63) & ~63ul));
+    t->ordinal = t->stream + n;
+    t->bytes = t->ordinal + n;
+    t->matches = t->bytes + n;
+    t->key = fsh_key_of_thread(fsh_shim.process.key, fsh_tls.id.key);
+    for (unsigned i = 0; i < n; i++)
+        t->stream[i] = fsh_stream(fsh_shim.plan->seed, fsh_shim.rules[i].hash, t->key);
+    struct fsh_owner owner = fsh_shim.owner;
+    owner.thread_key = fsh_tls.id.key;
+    if (fsh_pen_open(&t->pen, &fsh_shim.session, &owner) && !t->pen.considered)
+        return NULL;
+    fsh_tls.thread = t;
+    match_thread(t);
+    if (fsh_tls.id.key == 0)
+        write_process(t);
+    write_thread(t);
+    fsh_replay_begin(t);
+    t->known = 1;
+    return t;
+}
+
+static COLD struct fsh_thread *adopt_child(void);
+
+/* With the gate closed; returns with the gate closed. */
+struct fsh_thread *fsh_thread_attach(void) {
+    struct fsh_tls *tls = &fsh_tls;
+    if (tls->in_attach)
+        return NULL;
+    if (tls->thread != fsh_thread_none())
+        return adopt_child();
+    tls->in_attach = true;
+    identify_thread();
+    size_t size = thread_size();
+    void *memory = allocate(size);
+    struct fsh_thread *t = NULL;
+    if (memory) {
+        fsh_sys3(SYS_madvise, memory, size, MADV_WIPEONFORK);
+        t = build_thread(memory, size);
+    }
+    if (!t)
+        atomic_fetch_add(&fsh_shim.session.header->untraced, 1);
+    else if (has_exit_key)
+        pthread_setspecific(exit_key, t);
+    tls->in_attach = false;
+    return t;
+}
+
+void fsh_thread_name_next(struct fsh_identity *id) {
+    identify_thread();
+    fsh_identity_thread(id, &fsh_tls.id, ++fsh_tls.creations);
+}
+
+void fsh_thread_start(const struct fsh_identity *id) {
+    fsh_tls.id = *id;
+    fsh_tls.has_id = true;
+}
+
+/* A destructor of thread-specific data: runs again until the last round, so that what other destructors do is still decided. */
+static void thread_exits(void *value) {
+    struct fsh_tls *tls = &fsh_tls;
+    if (++tls->destructor_rounds < 4 && pthread_setspecific(exit_key, value) == 0)
+        return;
+    struct fsh_thread *t = tls->thread;
+    if (t == fsh_thread_none() || !t->known)
+        return;
+    t->gate = 0;
+    tls->late = true;
+    tls->thread = fsh_thread_none();
+    fsh_pen_close(&t->pen, &fsh_shim.session);
+    fsh_sys2(SYS_munmap, t, t->size);
+}
+
+/* --- fork --- */
+
+void fsh_fork_before(void) {
+    struct fsh_tls *tls = &fsh_tls;
+    identify_thread();
+    fsh_identity_child(&tls->child, &fsh_shim.process, &tls->id, ++tls->forks);
+    tls->has_child = true;
+}
+
+void fsh_fork_parent(int pid) {
+    fsh_tls.has_child = false;
+    if (pid <= 0 || !fsh_gate_close())
+        return;
+    struct fsh_fields f = {.len = 0};
+    fsh_put_u64(&f, fsh_session_now(&fsh_shim.session));
+    fsh_put_varint(&f, (uint64_t)pid);
+    fsh_put_text(&f, fsh_tls.child.name, strlen(fsh_tls.child.name));
+    fsh_pen_record(&fsh_tls.thread->pen, &fsh_shim.session, OP_FORK, f.bytes, f.len);
+    fsh_gate_open();
+}
+
+/* In the child, whose thread memory has been wiped. */
+static COLD struct fsh_thread *adopt_child(void) {
+    struct fsh_tls *tls = &fsh_tls;
+    struct fsh_owner *me = &fsh_shim.owner;
+    struct fsh_thread *memory = tls->thread;
+    tls->in_attach = true;
+    if (tls->has_child)
+        fsh_shim.process = tls->child;
+    else
+        name_unseen_child(my_state);
+    tls->has_child = false;
+    tls->forks = tls->creations = tls->unnamed = 0;
+    fsh_identity_main_thread(&tls->id);
+    atomic_store(&unseen_threads, 0);
+    memmove(fsh_shim.places.pids + 1, fsh_shim.places.pids, 3 * sizeof *fsh_shim.places.pids);
+    me->pid = fsh_shim.places.pids[0] = (uint32_t)fsh_sys0(SYS_getpid);
+    me->started = start_ticks();
+    me->image = 0;
+    me->process_key = fsh_shim.process.key;
+    enter_in_table();
+    atomic_fetch_add(&fsh_shim.session.header->attached, 1);
+    fsh_facts_fork();
+    struct fsh_thread *t = build_thread(memory, thread_size());
+    tls->in_attach = false;
+    return t;
+}
+
+void fsh_fork_child(void) {
+    int e = errno;
+    if (fsh_gate_close())
+        fsh_gate_open();
+    errno = e;
+}
+
+/* --- start --- */
+
+static int start_run(char **env) {
+    const char *session = fsh_env(env, "FAULTSHIM_SESSION"), *profile = fsh_env(env, "FAULTSHIM_PROFILE");
+    if (session && *session)
+        return join(session);
+    return profile && *profile ? create(env, profile) : 1;
+}
+
+static int read_plan(void) {
+    struct fsh_text text = fsh_session_meta(&fsh_shim.session, META_PROFILE);
+    struct fsh_session_params params = {.seed = fsh_shim.session.header->seed};
+    struct fsh_profile *profile;
+    struct fsh_plan *plan;
+    int e = parse(&plan, text.data, text.len, "profile", &params, &profile);
+    if (!e && profile->n_rules != fsh_shim.session.header->n_rules)
+        e = -EBADMSG;
+    if (!e)
+        fsh_shim.plan = plan;
+    return e;
+}
+
+int fsh_session_start(char **env) {
+    const char *on_error = fsh_env(env, "FAULTSHIM_ON_ERROR");
+    bool joins = fsh_env(env, "FAULTSHIM_SESSION") != NULL;
+    know_own_paths();
+    int e = start_run(env);
+    if (e == 1)
+        return 1;
+    if (!e)
+        e = read_plan();
+    if (!e)
+        e = bind_plan();
+    if (e && joins) {
+        fsh_say("the run's session cannot be joined by ", program, ": no faults and no trace here");
+        return 1;
+    }
+    if (e) {
+        if (!on_error || strcmp(on_error, "ignore") != 0)
+            fsh_sys1(SYS_exit_group, EXIT_OWN_ERROR);
+        return 1;
+    }
+    find_places();
+    find_identity(env);
+    fsh_facts_start();
+    if (fsh_shim.plan->profile->options.children == CHILDREN_SKIP)
+        let_children_go(env);
+    if (fsh_shim.plan->needs_stacks)
+        fsh_stack_start();
+    has_exit_key = pthread_key_create(&exit_key, thread_exits) == 0;
+    fsh_tls.has_id = false;
+    return 0;
+}
+
+void fsh_session_ready(void) {
+    if (!fsh_shim.plan || fsh_shim.ready)
+        return;
+    arm();
+    fsh_shim.ready = true;
+    if (fsh_gate_close())
+        fsh_gate_open();
+}
+
+/* --- the environment of children --- */
+
+size_t fsh_env_count(char *const *env) {
+    size_t n = 0;
+    while (env && env[n])
+        n++;
+    return n;
+}
+
+static bool is_var(const char *entry, const char *name) {
+    size_t n = strlen(name);
+    return !strncmp(entry, name, n) && entry[n] == '=';
+}
+
+static char *put(char **p, const char *end, const char *a, const char *b, const char *c) {
+    char *start = *p;
+    if (strlen(a) + strlen(b) + strlen(c) + 1 > (size_t)(end - start))
+        return NULL;
+    strcpy(start, a);
+    strcat(start, b);
+    strcat(start, c);
+    *p += strlen(start) + 1;
+    return start;
+}
+
+void fsh_env_for_child(char *const *env, const struct fsh_identity *child, char **out, char text[FSH_ENV_TEXT]) {
+    char *p = text, *end = text + FSH_ENV_TEXT, *entry;
+    size_t n = 0;
+    const char *preload = "";
+    for (; env && *env; env++) {
+        if (is_var(*env, "LD_PRELOAD"))
+            preload = *env + 11;
+        else if (!is_var(*env, "FAULTSHIM_SESSION") && !is_var(*env, "FAULTSHIM_PROFILE") && !is_var(*env, "FAULTSHIM_CHILD"))
+            out[n++] = *env;
+    }
+    bool has_us = strstr(preload, library) != NULL;
+    entry = has_us ? put(&p, end, "LD_PRELOAD=", preload, "") : put(&p, end, "LD_PRELOAD=", library, *preload ? ":" : "");
+    if (entry && !has_us && *preload && strlen(preload) + 1 < (size_t)(end - p)) {
+        p--; /* over the NUL: one string */
+        strcpy(p, preload);
+        p += strlen(p) + 1;
+    }
+    if (entry)
+        out[n++] = entry;
+    out[n++] = session_env;
+    if (child && (entry = put(&p, end, "FAULTSHIM_CHILD=", child->name, "")))
+        out[n++] = entry;
+    out[n] = NULL;
+}

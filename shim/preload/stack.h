@@ -1,0 +1,14 @@
+/* stack.h: call stacks, by libunwind. It is loaded with RTLD_LOCAL and only when a rule asks for stacks: linked, it would
+ * interpose backtrace and _Unwind_* in the whole program. */
+#ifndef FSH_STACK_H
+#define FSH_STACK_H
+
+#include "gate.h"
+
+/* Loads libunwind and makes one capture, so that nothing is loaded later. Called by the constructor. */
+void fsh_stack_start(void);
+/* The key of the call site: module and offset of the frames above ours, hashed. Written to the trace when this thread meets it
+ * for the first time. 0 if there is no libunwind. */
+uint64_t fsh_stack_site(struct fsh_thread *t);
+
+#endif

@@ -1,0 +1,263 @@
+/* symbols_open.c: doors that are variadic or end descriptors: open, openat, close, dup, fcntl and their kin; and syscall(2).
+ *
+ * The session's descriptor is ours: programs that close or replace everything they find must not reach it. */
+#include "doors.h"
+#include "session.h"
+
+#include <stdarg.h>
+
+#define EXTRA(name, ret, params) ret fsh_door_##name params DOOR(name);
+#include "extras.def"
+
+/* Extras have no lazy first call: this one looks them up. */
+#define REAL(name) (fsh_real.name ? fsh_real.name : (fsh_real_resolve_all(), fsh_real.name))
+
+/* --- open: the mode is there or not; passing on what stands in its register is what libc's own wrappers do --- */
+
+int fsh_door_open(const char *path, int flags, unsigned mode) {
+    const uint8_t watch = fsh_watch[CALL_open];
+    if (LIKELY(!watch))
+        return fsh_real.open(path, flags, mode);
+    const long a[6] = {(long)path, flags, (long)mode};
+    struct fsh_hit *hit = watch & WATCH_CONSIDER ? fsh_consider_path(CALL_open, AT_FDCWD, path, flags, 0, CALLER()) : NULL;
+    if (UNLIKELY(hit))
+        return (int)fsh_apply(hit, fsh_invoke_open, a);
+    int result = fsh_real.open(path, flags, mode);
+    if (watch & WATCH_TRACK)
+        fsh_track(CALL_open, a, result);
+    return result;
+}
+
+int fsh_door_openat(int dirfd, const char *path, int flags, unsigned mode) {
+    const uint8_t watch = fsh_watch[CALL_openat];
+    if (LIKELY(!watch))
+        return fsh_real.openat(dirfd, path, flags, mode);
+    const long a[6] = {dirfd, (long)path, flags, (long)mode};
+    struct fsh_hit *hit = watch & WATCH_CONSIDER ? fsh_consider_path(CALL_openat, dirfd, path, flags, 0, CALLER()) : NULL;
+    if (UNLIKELY(hit))
+        return (int)fsh_apply(hit, fsh_invoke_openat, a);
+    int result = fsh_real.openat(dirfd, path, flags, mode);
+    if (watch & WATCH_TRACK)
+        fsh_track(CALL_openat, a, result);
+    return result;
+}
+
+/* Fortified programs: no mode, and none is needed (open(2): only O_CREAT and O_TMPFILE use it; libc aborts the program then). */
+#define OPEN_2(symbol, call, params, ...)                                                                                          \
+    int fsh_door_##symbol params DOOR(symbol);                                                                                     \
+    int fsh_door_##symbol params {                                                                                                 \
+        return fsh_door_##call(__VA_ARGS__, 0);                                                                                    \
+    }
+OPEN_2(__open_2, open, (const char *path, int flags), path, flags)
+OPEN_2(__open64_2, open, (const char *path, int flags), path, flags)
+OPEN_2(__openat_2, openat, (int dirfd, const char *path, int flags), dirfd, path, flags)
+OPEN_2(__openat64_2, openat, (int dirfd, const char *path, int flags), dirfd, path, flags)
+
+/* --- close. "Linux always releases the descriptor": a failing close has closed. --- */
+
+static bool is_ours(int fd) {
+    return fd >= 0 && fd == fsh_shim.session.fd;
+}
+
+int fsh_door_close(int fd) {
+    if (UNLIKELY(is_ours(fd))) {
+        errno = EBADF;
+        return -1;
+    }
+    const uint8_t watch = fsh_watch[CALL_close];
+    if (LIKELY(!watch))
+        return fsh_real.close(fd);
+    const long a[6] = {fd};
+    struct fsh_hit *hit = watch & WATCH_CONSIDER ? fsh_consider_fd(CALL_close, fd, 0, CALLER()) : NULL;
+    if (watch & WATCH_TRACK && !hit)
+        fsh_track_close(fd);
+    if (UNLIKELY(hit))
+        return (int)fsh_apply(hit, fsh_invoke_close, a);
+    return fsh_real.close(fd);
+}
+
+/* --- descriptors that come and go otherwise: kept known, never faulted --- */
+
+static bool tracks(void) {
+    return fsh_shim.ready && fsh_shim.tracks && !fsh_tls.in_vfork;
+}
+
+static void copied(int from, int to) {
+    if (to < 0 || !tracks())
+        return;
+    int e = errno;
+    if (fsh_gate_close()) {
+        fsh_fd_copied(from, to);
+        fsh_gate_open();
+    }
+    errno = e;
+}
+
+int fsh_door_dup(int fd) {
+    int result = REAL(dup)(fd);
+    copied(fd, result);
+    return result;
+}
+
+int fsh_door_dup2(int from, int to) {
+    fsh_session_make_way(to);
+    int result = REAL(dup2)(from, to);
+    copied(from, result);
+    return result;
+}
+
+int fsh_door_dup3(int from, int to, int flags) {
+    fsh_session_make_way(to);
+    int result = REAL(dup3)(from, to, flags);
+    copied(from, result);
+    return result;
+}
+
+int fsh_door_fcntl(int fd, int command, ...) {
+    va_list list;
+    va_start(list, command);
+    void *arg = va_arg(list, void *);
+    va_end(list);
+    int result = REAL(fcntl)(fd, command, arg);
+    if (result >= 0 && (command == F_DUPFD || command == F_DUPFD_CLOEXEC))
+        copied(fd, result);
+    if (result >= 0 && command == F_SETFL && tracks())
+        fsh_fd_set_direct(fd, (long)arg & O_DIRECT);
+    return result;
+}
+extern __typeof__(fsh_door_fcntl) fsh_alias_fcntl64 __asm__("fcntl64") __attribute__((alias("fcntl"), visibility("default")));
+
+static void closing_stream(FILE *stream) {
+    if (stream && tracks())
+        fsh_track_close(fileno(stream));
+}
+
+int fsh_door_fclose(FILE *stream) {
+    closing_stream(stream);
+    return REAL(fclose)(stream);
+}
+
+int fsh_door_pclose(FILE *stream) {
+    closing_stream(stream);
+    return REAL(pclose)(stream);
+}
+
+FILE *fsh_door_freopen(const char *path, const char *mode, FILE *stream) {
+    closing_stream(stream);
+    return REAL(freopen)(path, mode, stream);
+}
+extern __typeof__(fsh_door_freopen) fsh_alias_freopen64 __asm__("freopen64")
+    __attribute__((alias("freopen"), visibility("default")));
+
+int fsh_door_closedir(DIR *dir) {
+    if (dir && tracks())
+        fsh_track_close(dirfd(dir));
+    return REAL(closedir)(dir);
+}
+
+static void forget_range(unsigned first, unsigned last) {
+    if (!tracks() || !fsh_gate_close())
+        return;
+    fsh_fd_forget_range(first, last);
+    fsh_gate_open();
+}
+
+/* In two pieces around the session's descriptor. */
+int fsh_door_close_range(unsigned first, unsigned last, int flags) {
+    unsigned own = (unsigned)fsh_shim.session.fd;
+    bool closes = !(flags & (1U << 2) /* CLOSE_RANGE_CLOEXEC */);
+    if (closes && first <= last)
+        forget_range(first, last);
+    if (fsh_shim.session.fd < 0 || own < first || own > last)
+        return REAL(close_range)(first, last, flags);
+    int low = own > first ? REAL(close_range)(first, own - 1, flags) : 0;
+    int high = own < last ? REAL(close_range)(own + 1, last, flags) : 0;
+    return low ? low : high;
+}
+
+void fsh_door_closefrom(int first) {
+    unsigned own = (unsigned)fsh_shim.session.fd, from = first > 0 ? (unsigned)first : 0;
+    forget_range(from, UINT32_MAX);
+    if (fsh_shim.session.fd < 0 || own < from) {
+        REAL(closefrom)(first);
+        return;
+    }
+    if (own > from)
+        REAL(close_range)(from, own - 1, 0);
+    REAL(closefrom)((int)own + 1);
+}
+
+/* --- syscall(2) --- */
+
+static long by_number(const long *a) {
+    long r = fsh_sys(a[0], a[1], a[2], a[3], a[4], a[5], a[6]);
+    if (r < 0 && r > -4096) {
+        errno = (int)-r;
+        return -1;
+    }
+    return r;
+}
+
+/* The rows' functions have the arguments of their system calls, but report as libc does. Two rows differ in how they say that they
+ * failed. */
+static bool reports_like_syscall(enum fsh_call call) {
+    uint8_t fail = fsh_calls[call].fail;
+    return fail == F_ERRNO || fail == F_MAP;
+}
+
+static __thread long pending_number __attribute__((tls_model("initial-exec")));
+
+static long invoke_pending(const long *a) {
+    const long all[7] = {pending_number, a[0], a[1], a[2], a[3], a[4], a[5]};
+    return by_number(all);
+}
+
+long fsh_door_syscall(long nr, ...) {
+    va_list list;
+    va_start(list, nr);
+    long a[6];
+    for (int i = 0; i < 6; i++)
+        a[i] = va_arg(list, long);
+    va_end(list);
+    /* io_uring and libaio would go past every door */
+    if (fsh_shim.refuses_io_uring && (nr == SYS_io_uring_setup || nr == SYS_io_setup)) {
+        errno = ENOSYS;
+        return -1;
+    }
+    if ((nr == SYS_close && is_ours((int)a[0])) || nr == SYS_close_range) {
+        if (nr == SYS_close_range)
+            return fsh_door_close_range((unsigned)a[0], (unsigned)a[1], (int)a[2]);
+        errno = EBADF;
+        return -1;
+    }
+    int call = fsh_shim.ready ? fsh_call_by_number(nr) : -1;
+    const uint8_t watch = call >= 0 && reports_like_syscall((enum fsh_call)call) ? fsh_watch[call] : 0;
+    if (watch) {
+        if (call == CALL_close && watch & WATCH_TRACK)
+            fsh_track_close((int)a[0]);
+        struct fsh_hit *hit =
+            watch & WATCH_CONSIDER ? fsh_consider_call((enum fsh_call)call, &fsh_calls[call].roles, a, CALLER()) : NULL;
+        if (hit) {
+            pending_number = nr;
+            return fsh_apply(hit, invoke_pending, a);
+        }
+    }
+    long result = REAL(syscall)(nr, a[0], a[1], a[2], a[3], a[4], a[5]);
+    if (watch & WATCH_TRACK)
+        fsh_track((enum fsh_call)call, a, result);
+    return result;
+}
+
+/* --- sync(2) cannot fail, so no error, but it can be lost or late --- */
+
+void fsh_door_sync(void) {
+    struct fsh_hit *hit = fsh_watch[CALL_sync] & WATCH_CONSIDER ? fsh_consider(CALL_sync, 0, CALLER()) : NULL;
+    const long a[6] = {0};
+    if (hit)
+        fsh_apply(hit, fsh_invoke_sync, a);
+    else
+        fsh_real.sync();
+}
+
+#define FSH_ALIASES_OPEN
+#include "aliases.h"
