@@ -41,7 +41,7 @@ struct alias {
 };
 
 static const struct alias aliases[] = {
-#define ALIAS(symbol, name) {#symbol, #name},
+#define ALIAS(symbol, name, file) {#symbol, #name},
 #include "calls.def"
 };
 
