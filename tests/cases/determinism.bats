@@ -1,0 +1,97 @@
+#!/usr/bin/env bats
+# One seed means one set of faults, whatever the scheduler does.
+
+load ../common
+
+# What identifies a fault, whenever and by whichever thread id it happened.
+set_of() { # TRACE
+  faults "$1" | jq -c '[.process, .thread, .call, .ordinal, .fault, .errno, .amount]' | sort
+}
+
+prepare() {
+  cat >p.ini <<'END'
+[rule memory]
+calls = @memory.alloc
+probability = 5%
+fault = error ENOMEM
+
+[rule files]
+calls = @file
+except = close
+probability = 8%
+fault = error EIO
+fault = short weight=2
+fault = error-after EIO
+
+[rule interrupted]
+calls = @file.read @file.write @net.recv @net.send @net.accept @pipe.read @pipe.write
+probability = 10%
+fault = error EINTR
+fault = short
+
+[rule network]
+calls = @net.send @net.connect @net.socket
+except = listen bind shutdown
+probability = 4%
+fault = error EACCES EINVAL ENOMEM
+fault = delay 1us..50us
+END
+}
+
+@test "threads8-forks3-one-seed-fifty-runs-one-set-of-faults" {
+  local port i sum first=
+  port=$(free_port)
+  for ((i = 1; i <= 50; i++)); do
+    rm -rf w*
+    run fs run -q -s 4711 -o run.trace -p p.ini -- "$victims/threads8" "$port"
+    [ "$status" -eq 0 ] || { echo "run $i: status $status: $output" && return 1; }
+    set_of run.trace >set
+    sum=$(sha256sum <set)
+    if [ -z "$first" ]; then
+      first=$sum
+      cp set first.set
+      # there is something to compare: faults of each kind of call
+      [ "$(wc -l <set)" -gt 300 ]
+      local call
+      for call in malloc write pread open send recv connect; do
+        grep -q "\"$call\"" set || { echo "no fault on $call" && return 1; }
+      done
+      [ "$(faults run.trace | jq -r '.process + "/" + .thread' | sort -u | wc -l)" -ge 12 ]
+    fi
+    [ "$sum" = "$first" ] || { echo "run $i differs:" && diff first.set set | head -n 20 && return 1; }
+    run fs verify -q run.trace
+    [ "$status" -eq 0 ] || { echo "verify of run $i: $output" && return 1; }
+  done
+}
+
+@test "another-seed-is-another-set" {
+  local port
+  port=$(free_port)
+  fs run -q -s 1 -o a.trace -p p.ini -- "$victims/threads8" "$port"
+  fs run -q -s 2 -o b.trace -p p.ini -- "$victims/threads8" "$port"
+  ! diff -q <(set_of a.trace) <(set_of b.trace)
+  run fs diff -q a.trace b.trace
+  [ "$status" -eq 1 ]
+}
+
+@test "a-replay-of-threads-and-children-gives-every-fault-back" {
+  local port
+  port=$(free_port)
+  fs run -q -s 99 -o a.trace -p p.ini -- "$victims/threads8" "$port"
+  rm -rf w*
+  run fs replay -q -o b.trace a.trace
+  [ "$status" -eq 0 ]
+  diff <(set_of a.trace) <(set_of b.trace)
+  run fs diff a.trace b.trace
+  [ "$status" -eq 0 ] || { echo "$output" && return 1; }
+}
+
+@test "a-thread-or-a-rule-more-changes-no-draw-of-the-others" {
+  rule='calls=write key=thread probability=30% fault=error:EIO'
+  run_say "$rule" on:file in-thread:a:x30:write:1
+  one=$output
+  run under "$rule" 'calls=malloc key=thread probability=30% fault=error:ENOMEM' -- \
+    say on:file in-thread:a:x30:write:1 in-thread:b:x30:write:1
+  [ "$one" = "$(grep '^write' <<<"$output" | head -n 30)" ]
+  [ "$one" != "$(grep '^write' <<<"$output" | tail -n 30)" ]
+}

@@ -1,0 +1,134 @@
+#!/usr/bin/env bats
+# Programs start, split, change and end in every way they can, under a rule on everything; and other interposers and allocators.
+
+load ../common
+
+@test "constructors-atexit-and-destructors-may-call" {
+  run clean LIFE_EDGES=1 "$victims/life" edges
+  words=$output
+  says "constructor" "main" "atexit" "destructor"
+  run clean LIFE_EDGES=1 "$faultshim" run -q -s 1 -r "$everything" -- "$victims/life" edges
+  [ "$status" -eq 0 ]
+  [ "$output" = "$words" ]
+  # calls before main are never considered; those after exit are
+  run clean LIFE_EDGES=1 "$faultshim" run -q -s 1 -r 'calls=pwrite nth=3 fault=error:EIO' -- "$victims/life" edges
+  [ "$status" -eq 99 ]
+  [[ $output == *constructor* && $output == *main* && $output == *atexit* ]]
+}
+@test "thread-local-destructors-may-call" {
+  same_under_the_shim life thread-data
+}
+@test "signal-handlers-may-write-at-any-moment" {
+  same_under_the_shim life signal-handler
+}
+@test "a-blocked-read-is-interrupted-by-a-signal" {
+  same_under_the_shim life interrupted
+}
+@test "every-descriptor-may-be-closed" {
+  local how
+  for how in loop closefrom close_range raw; do
+    same_under_the_shim life close-everything $how
+    # and what comes after is still considered, in the process and in the program that it starts
+    run under 'calls=pwrite nth=5 fault=error:EIO' -- life close-everything $how
+    [ "$status" -eq 99 ] || { echo "$how: status $status: $output" && return 1; }
+  done
+}
+@test "descriptors-have-the-numbers-that-they-would-have" {
+  same_under_the_shim life lowest-numbers
+}
+@test "vfork-then-exec" {
+  same_under_the_shim life vfork-exec
+  [ "$(decisions ../victim.trace | jq -r .process | sort -u | wc -l)" -ge 21 ]
+}
+@test "spawn-with-a-cleared-environment" {
+  same_under_the_shim life spawn-clean
+  [ "$(decisions ../victim.trace | jq -r .process | sort -u | paste -sd' ')" = "1 1.1 1.2 1.3 1.4 1.5" ]
+}
+@test "fork-in-a-threaded-program" {
+  same_under_the_shim life fork-in-threads
+}
+@test "fork-by-a-system-call-of-its-own" {
+  same_under_the_shim life raw-fork
+  [ "$(decisions ../victim.trace | jq -r .process | sort -u | wc -l)" -ge 11 ]
+}
+@test "two-thousand-short-children" {
+  same_under_the_shim life many-forks 2000
+}
+@test "five-thousand-short-threads" {
+  same_under_the_shim life thread-churn 5000
+  # rings are used again: the trace does not grow by one a thread
+  [ "$(stat -c %s ../victim.trace)" -lt 100000000 ]
+}
+@test "main-leaves-by-pthread-exit" {
+  same_under_the_shim life main-leaves
+}
+@test "threads-are-cancelled-in-blocked-calls" {
+  same_under_the_shim life cancel
+}
+@test "libraries-loaded-late-are-met" {
+  same_under_the_shim life plugin "$victims/plugin.so" lazy
+  same_under_the_shim life plugin "$victims/plugin.so" deepbind
+  run under 'calls=write path=*.out fault=error:ENOSPC' -- life plugin "$victims/plugin.so" deepbind
+  says "plugin -28" "plugin -28" "plugin -28"
+}
+@test "a-shell-script-starts-three-hundred-programs" {
+  cat >script <<'END'
+for ((i = 0; i < 300; i++)); do /bin/true || exit 1; done
+echo done
+END
+  run fs run -q -s 1 -o t.trace -r "$everything" -- /bin/bash script
+  [ "$status" -eq 0 ]
+  says "done"
+  [ "$(fs stats --json t.trace | jq '[.. | .processes? // empty] | flatten | length')" -ge 0 ]
+  fs verify -q t.trace
+}
+
+@test "exceptions-cancellation-waits-and-streams-of-cxx" {
+  same_under_the_shim cxx
+}
+@test "a-program-with-its-own-libunwind" {
+  same_under_the_shim unwinder
+  run under 'calls=malloc key=site probability=0 fault=error:ENOMEM' -- unwinder
+  [ "$status" -eq 0 ]
+  says "unwound"
+}
+@test "a-program-that-exports-our-names" {
+  same_under_the_shim hash_get
+}
+@test "jemalloc-preloaded" {
+  local jemalloc
+  jemalloc=$(ldconfig -p | sed -n 's/.*libjemalloc\.so\.2.*=> //p' | head -n 1)
+  run clean LD_PRELOAD="$jemalloc" timeout 30 "$faultshim" run -q -s 1 -r "$everything" -- "$victims/tiny"
+  [ "$status" -eq 0 ]
+  says "tiny ok"
+  run clean LD_PRELOAD="$shim:$jemalloc" FAULTSHIM_PROFILE="$top/profiles/basic.ini" timeout 30 "$victims/tiny"
+  [ "$status" -eq 0 ]
+  run clean LD_PRELOAD="$jemalloc:$shim" FAULTSHIM_PROFILE="$top/profiles/basic.ini" timeout 30 "$victims/tiny"
+  [ "$status" -eq 0 ]
+}
+@test "jemalloc-linked-in" {
+  same_under_the_shim tiny-jemalloc
+}
+@test "address-sanitizer-program" {
+  local asan
+  run clean "$victims/tiny-asan"
+  [ "$status" -eq 0 ]
+  # the command puts the sanitizer first, or the program itself insists on it
+  asan=$(gcc -print-file-name=libasan.so)
+  run clean LD_PRELOAD="$(realpath "$asan")" timeout 30 "$faultshim" run -q -s 1 --expect=any -r 'calls=write nth=1 fault=error:EIO' -- \
+    "$victims/tiny-asan"
+  [[ $output == *"failed: fd >= 0 && write"* && $output == *EIO* ]]
+  run clean LD_PRELOAD="$(realpath "$asan"):$shim" FAULTSHIM_PROFILE="$top/profiles/full-disk.ini" timeout 30 "$victims/tiny-asan"
+  [ "$status" -eq 0 ]
+  says "tiny ok"
+}
+@test "address-sanitizer-program-without-more-ado" {
+  run fs run -q -s 1 -r "$everything" -- "$victims/tiny-asan"
+  [ "$status" -eq 0 ]
+  says "tiny ok"
+}
+@test "valgrind-finds-nothing" {
+  run clean LD_PRELOAD="$shim" FAULTSHIM_PROFILE="$top/profiles/short-io.ini" timeout 120 \
+    valgrind -q --error-exitcode=9 --suppressions=/dev/null "$victims/robust" unix 20000
+  [ "$status" -eq 0 ] || { echo "$output" | head -n 40 && return 1; }
+}

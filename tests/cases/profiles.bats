@@ -1,0 +1,91 @@
+#!/usr/bin/env bats
+# Every shipped profile does to a program what its first line says.
+
+load ../common
+
+# Runs with a few seeds; the sum of faults must not be zero. profile NAME -- PROGRAM...
+profile() {
+  local name=$1 seed
+  shift 2
+  total=0
+  for seed in 1 2 3; do
+    run fs run -q -s $seed --timeout 50s --expect=any -o $seed.trace -p "$name" -- "$@"
+    statuses[seed]=$status
+    outputs[seed]=$output
+    total=$((total + $(faults $seed.trace | wc -l)))
+    run fs verify -q $seed.trace
+    [ "$status" -eq 0 ] || { echo "$name: verify: $output" && return 1; }
+  done
+  [ "$total" -gt 0 ] || { echo "$name: no fault in three runs" && return 1; }
+}
+
+@test "basic-a-correct-program-shows-no-difference" {
+  profile basic -- "$victims/robust" all 200000
+  [ "${statuses[*]}" = "0 0 0" ]
+}
+@test "short-io-a-correct-program-shows-no-difference" {
+  profile short-io -- "$victims/robust" all 200000
+  [ "${statuses[*]}" = "0 0 0" ]
+  [ "$total" -gt 300 ]
+}
+@test "eintr-storm-a-correct-program-shows-no-difference" {
+  profile eintr-storm -- "$victims/robust" tcp 200000
+  [ "${statuses[*]}" = "0 0 0" ]
+  faults 1.trace | jq -e -s 'length > 20 and all(.errno == "EINTR")'
+}
+@test "full-disk-writes-fail-after-64-KiB-and-stay-failed" {
+  run fs run -q -s 1 -p full-disk -- "$victims/say" on:file write:60000 write:10000 write:1 on:file:other write:1 fsync
+  says "write 60000" "write -1 ENOSPC" "write -1 ENOSPC" "write -1 ENOSPC" "fsync ok"
+  run fs run -q -s 1 -p full-disk -- /bin/dd if=/dev/zero of=big bs=1000 count=1000
+  [ "$status" -ne 0 ]
+  [[ $output == *"No space left on device"* ]]
+  [ "$(stat -c %s big)" -le 65536 ]
+}
+@test "fsync-fails-one-sync-in-five" {
+  run fs run -q -s 1 -p fsync-fails -- "$victims/say" on:file x200:fsync
+  local n
+  n=$(grep -c -- -1 <<<"$output")
+  [ "$n" -gt 15 ] && [ "$n" -lt 70 ]
+  [ "$(grep -c EIO <<<"$output")" -gt $((n / 3)) ]
+}
+@test "out-of-memory-larger-allocations-fail" {
+  run fs run -q -s 1 -p out-of-memory -- "$victims/say" x300:malloc:2000
+  local n
+  n=$(grep -c ENOMEM <<<"$output")
+  [ "$n" -gt 3 ] && [ "$n" -lt 40 ]
+  run fs run -q -s 1 --expect=any -p out-of-memory -- "$victims/say" x300:malloc:500
+  [ "$(grep -c ENOMEM <<<"$output")" -eq 0 ]
+  profile out-of-memory -- /usr/bin/python3 -S -c 'print(sum(len(bytes(5000)) for i in range(2000)))'
+}
+@test "flaky-network-connections-fail-and-transfers-are-cut" {
+  run fs run -q -s 1 -p flaky-network -- "$victims/say" x60:connect
+  [ "$(grep -cE 'ECONNREFUSED|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH' <<<"$output")" -ge 2 ]
+  [ "$(grep -c 'connect ok' <<<"$output")" -ge 30 ]
+  profile flaky-network -- "$victims/threads8" "$(free_port)"
+}
+@test "chaos-programs-end-by-themselves" {
+  profile chaos -- /usr/bin/sort -S 64k --parallel=1 "$top/shim/engine/calls.def"
+  profile chaos -- "$victims/threads8" "$(free_port)"
+  local s
+  for s in "${statuses[@]}"; do [ "$s" -lt 120 ]; done
+}
+@test "aggressive-programs-end-by-themselves" {
+  profile aggressive -- /bin/cp "$top/shim/engine/calls.def" copy
+  profile aggressive -- "$victims/threads8" "$(free_port)"
+  local s
+  for s in "${statuses[@]}"; do [ "$s" -ne 124 ]; done
+}
+@test "verify-no-program-reports-success" {
+  head -c 300000 /dev/urandom >source-file
+  profile verify -- /bin/cp source-file copy
+  local s
+  for s in "${statuses[@]}"; do [ "$s" -ne 0 ] && [ "$s" -lt 120 ]; done
+  ! cmp -s source-file copy
+}
+@test "every-shipped-profile-has-a-test-here" {
+  local name
+  for name in "$top"/profiles/*.ini; do
+    name=$(basename "$name" .ini)
+    grep -q "^@test \"$name-" "$BATS_TEST_FILENAME" || { echo "$name has none" && return 1; }
+  done
+}
