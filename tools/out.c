@@ -1,0 +1,153 @@
+/* out.c: see out.h. */
+#include "out.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <json-c/json.h>
+#include <string.h>
+
+#include "faults.h"
+
+static void complain(const char *format, va_list args) {
+    fflush(stdout);
+    fputs("faultshim: ", stderr);
+    vfprintf(stderr, format, args);
+    fputc('\n', stderr);
+}
+
+int fsh_fail(int status, const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    complain(format, args);
+    va_end(args);
+    return status;
+}
+
+void fsh_warn(const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    complain(format, args);
+    va_end(args);
+}
+
+int fsh_out_finish(int status) {
+    bool bad = fflush(stdout) != 0;
+    if (!bad && !ferror(stdout))
+        return status;
+    int e = errno;
+    if (bad && e == EPIPE)
+        return status ? status : 1;
+    fprintf(stderr, "faultshim: writing the output failed%s%s\n", bad ? ": " : "", bad ? strerror(e) : "");
+    return 1;
+}
+
+void fsh_put_safe(FILE *out, const char *text) {
+    for (const unsigned char *p = (const unsigned char *)text; *p; p++) {
+        if (*p < 0x20 || *p == 0x7f)
+            fprintf(out, "\\x%02x", *p);
+        else
+            putc_unlocked(*p, out);
+    }
+}
+
+/* Length of the UTF-8 character at `p`, 0 if there is none. */
+static unsigned utf8_length(const unsigned char *p) {
+    static const struct {
+        unsigned char mask, lead, len;
+        uint32_t least;
+    } forms[] = {{0x80, 0x00, 1, 0}, {0xE0, 0xC0, 2, 0x80}, {0xF0, 0xE0, 3, 0x800}, {0xF8, 0xF0, 4, 0x10000}};
+    for (unsigned i = 0; i < 4; i++) {
+        if ((*p & forms[i].mask) != forms[i].lead)
+            continue;
+        uint32_t c = *p & ~forms[i].mask & 0xff;
+        for (unsigned j = 1; j < forms[i].len; j++) {
+            if ((p[j] & 0xC0) != 0x80)
+                return 0;
+            c = c << 6 | (p[j] & 0x3f);
+        }
+        return c >= forms[i].least && c <= 0x10ffff && (c & 0xfffff800) != 0xd800 ? forms[i].len : 0;
+    }
+    return 0;
+}
+
+void fsh_put_json(FILE *out, const char *text) {
+    putc_unlocked('"', out);
+    for (const unsigned char *p = (const unsigned char *)text; *p;) {
+        unsigned len = utf8_length(p);
+        if (*p == '"' || *p == '\\')
+            fprintf(out, "\\%c", *p);
+        else if (*p < 0x20 || *p == 0x7f)
+            fprintf(out, "\\u%04x", *p);
+        else if (len == 0)
+            fputs("\\ufffd", out);
+        else
+            fwrite_unlocked(p, 1, len, out);
+        p += len ? len : 1;
+    }
+    putc_unlocked('"', out);
+}
+
+void fsh_put_object(FILE *out, struct json_object *object) {
+    fputs(json_object_to_json_string_ext(object, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE), out);
+    fputc('\n', out);
+    json_object_put(object);
+}
+
+const char *fsh_plural(uint64_t n) {
+    return n == 1 ? "" : "s";
+}
+
+void fsh_put_time(FILE *out, uint64_t ns) {
+    static const struct {
+        uint64_t unit;
+        const char *name;
+    } units[] = {{1000000000, "s"}, {1000000, "ms"}, {1000, "us"}};
+    for (unsigned i = 0; i < sizeof units / sizeof *units; i++)
+        if (ns >= units[i].unit) {
+            fprintf(out, "%.6g%s", (double)ns / (double)units[i].unit, units[i].name);
+            return;
+        }
+    fprintf(out, "%" PRIu64 "ns", ns);
+}
+
+const char *fsh_errno_text(int e, char buf[16]) {
+    const char *name = fsh_errno_name(e);
+    if (name)
+        return name;
+    snprintf(buf, 16, "%d", e);
+    return buf;
+}
+
+void fsh_put_outcome(FILE *out, const struct fsh_reader *reader, const struct fsh_decision *d) {
+    char number[16];
+    const char *name = fsh_reader_fault_name(reader, d->fault_kind);
+    fsh_put_safe(out, name);
+    if (d->error)
+        fprintf(out, " %s", fsh_errno_text(d->error, number));
+    if (!strcmp(name, "delay") || !strcmp(name, "early")) {
+        putc_unlocked(' ', out);
+        fsh_put_time(out, d->amount);
+    } else if (d->amount) {
+        fprintf(out, " %" PRIu64, d->amount);
+    }
+}
+
+const char *fsh_resource_name(const struct fsh_reader *reader, uint64_t number) {
+    const struct fsh_resource_info *info = fsh_reader_resource(reader, number);
+    return info ? info->name : number ? "?" : "";
+}
+
+void fsh_put_shell(FILE *out, const char *word) {
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./:=@%+,";
+    if (*word && word[strspn(word, plain)] == 0) {
+        fputs(word, out);
+        return;
+    }
+    fputc('\'', out);
+    for (const char *p = word; *p; p++)
+        if (*p == '\'')
+            fputs("'\\''", out);
+        else
+            fputc(*p, out);
+    fputc('\'', out);
+}

@@ -1,0 +1,35 @@
+/* profile_load.h: from -p and -r, or from a trace, to a plan: the same parser and the same plan as in the shim. */
+#ifndef FSH_PROFILE_LOAD_H
+#define FSH_PROFILE_LOAD_H
+
+#include "options.h"
+#include "plan.h"
+#include "reader.h"
+#include "trace.h"
+
+struct fsh_loaded {
+    char *text; /* all profiles and one-liners, joined */
+    size_t len;
+    struct fsh_profile profile;
+    struct fsh_plan plan;
+    uint64_t seed;
+    enum fsh_seed_from seed_from;
+    char *names; /* of the rules, NUL-separated */
+    size_t names_len;
+    void *memory;
+};
+
+/* Each returns true, or false after a message. fsh_loaded_free takes any struct that one of these has seen. */
+bool fsh_load_options(struct fsh_loaded *loaded, const struct fsh_common *common);
+bool fsh_load_trace(struct fsh_loaded *loaded, const struct fsh_reader *reader, const char *path);
+void fsh_loaded_free(struct fsh_loaded *loaded);
+
+/* Whether anything can be injected at all. */
+bool fsh_loaded_can_inject(const struct fsh_loaded *loaded);
+
+/* Folders where profiles are looked up by name, in order; ended by NULL. */
+const char *const *fsh_profile_folders(void);
+/* The folder of the running executable, "" if it is unknown. */
+const char *fsh_own_folder(void);
+
+#endif

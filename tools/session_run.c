@@ -1,0 +1,446 @@
+/* session_run.c: see session_run.h. The program stays in the terminal's process group and keeps stdin, stdout and stderr; all
+ * that it gets from us is two variables and one descriptor. Orphans of the run become our children (PR_SET_CHILD_SUBREAPER), so
+ * that a timeout reaches all of them. */
+#include "session_run.h"
+
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "commands.h"
+#include "out.h"
+
+enum { NS_PER_S = 1000000000, NS_PER_MS = 1000000, GRACE_MS = 2000, LIBRARY_MAX = 4096 };
+
+/* --- program and library --- */
+
+int fsh_run_find(struct fsh_run *run) {
+    int e = fsh_find_program(run->program, sizeof run->program, run->argv[0]);
+    if (e == -ENOENT || e == -ENOTDIR)
+        return fsh_fail(EXIT_NOT_FOUND, "%s: there is no such program", run->argv[0]);
+    if (e)
+        return fsh_fail(EXIT_CANNOT_START, "%s: %s", run->argv[0], strerror(-e));
+    /* what can't be read can still be started */
+    fsh_binary_inspect(&run->binary, run->program);
+    return 0;
+}
+
+static bool is_there(char *out, const char *folder, const char *rest) {
+    snprintf(out, LIBRARY_MAX, "%s%s", folder, rest);
+    return access(out, R_OK) == 0;
+}
+
+static int find_library(struct fsh_run *run) {
+    const char *env = getenv("FAULTSHIM_LIBRARY");
+    char found[LIBRARY_MAX], *real = NULL;
+    bool good = env && *env ? is_there(found, env, "")
+                            : is_there(found, fsh_own_folder(), "/../shim/preload/libfaultshim.so") ||
+                                  is_there(found, FSH_LIBRARY_DIR, "/libfaultshim.so") ||
+                                  is_there(found, fsh_own_folder(), "/../lib/faultshim/libfaultshim.so");
+    if (!good)
+        return fsh_fail(EXIT_TROUBLE, "libfaultshim.so is not at %s; say where it is with FAULTSHIM_LIBRARY", found);
+    real = realpath(found, NULL);
+    if (!real || strpbrk(real, " \t\n:")) {
+        int status = real ? fsh_fail(EXIT_TROUBLE,
+                                     "%s: LD_PRELOAD can't hold a path with blanks or colons; move the library, or "
+                                     "name a copy of it with FAULTSHIM_LIBRARY",
+                                     real)
+                          : fsh_fail(EXIT_TROUBLE, "%s: %s", found, strerror(errno));
+        free(real);
+        return status;
+    }
+    snprintf(run->library, sizeof run->library, "%s", real);
+    free(real);
+    return 0;
+}
+
+/* --- the session --- */
+
+struct list {
+    char *data;
+    size_t len;
+};
+
+static bool add(struct list *list, const char *text) {
+    size_t n = strlen(text) + 1;
+    char *more = realloc(list->data, list->len + n);
+    if (!more)
+        return false;
+    memcpy(more + list->len, text, n);
+    list->data = more;
+    list->len += n;
+    return true;
+}
+
+/* Variables that change what a program does and are no secrets: a replay sets them again. */
+static bool is_recorded(const char *variable) {
+    static const char *const names[] = {"PATH", "HOME",    "TMPDIR", "TZ",   "LANG",     "LANGUAGE",       "SHELL",
+                                        "USER", "LOGNAME", "TERM",   "LC_*", "MALLOC_*", "GLIBC_TUNABLES", "LD_LIBRARY_PATH"};
+    size_t n = strcspn(variable, "=");
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        size_t len = strlen(names[i]);
+        bool prefix = names[i][len - 1] == '*';
+        if (prefix ? strncmp(variable, names[i], len - 1) == 0 : len == n && strncmp(variable, names[i], n) == 0)
+            return true;
+    }
+    return false;
+}
+
+static int create_session(struct fsh_run *run) {
+    const struct fsh_loaded *l = run->loaded;
+    struct list command = {0}, env = {0};
+    char *cwd = getcwd(NULL, 0);
+    bool good = cwd != NULL;
+    for (char **p = run->argv; good && *p; p++)
+        good = add(&command, *p);
+    for (char **p = environ; good && *p; p++)
+        good = !is_recorded(*p) || add(&env, *p);
+    int e = good ? 0 : -errno;
+    if (good) {
+        struct fsh_session_params params = {
+            .seed = l->seed,
+            .seed_from = l->seed_from,
+            .n_rules = l->profile.n_rules,
+            .trace_mode = l->profile.options.trace,
+            .trace_limit = l->profile.options.trace_limit,
+            .shared_keys = l->plan.needs_shared_keys,
+            .profile = {l->text, l->len},
+            .command = {command.data, command.len},
+            .cwd = {cwd, strlen(cwd)},
+            .env = {env.data, env.len},
+            .rules = {l->names, l->names_len},
+            .replayed = run->replayed,
+            .script = run->script,
+        };
+        e = fsh_session_create(&run->session, run->trace, &params);
+    }
+    free(command.data);
+    free(env.data);
+    free(cwd);
+    if (e == -EEXIST)
+        return fsh_fail(EXIT_TROUBLE, "%s is there and is no trace; remove it, or choose another with --trace", run->trace);
+    if (e)
+        return fsh_fail(EXIT_TROUBLE, "the trace %s cannot be created: %s", run->trace, strerror(-e));
+    return 0;
+}
+
+int fsh_run_prepare(struct fsh_run *run) {
+    int status = find_library(run);
+    if (!status)
+        status = create_session(run);
+    if (status)
+        return status;
+    char link[64];
+    snprintf(link, sizeof link, "/proc/self/fd/%d", run->session.fd);
+    ssize_t n = readlink(link, run->trace_path, sizeof run->trace_path - 1);
+    run->trace_path[n > 0 ? n : 0] = 0;
+    if (run->loaded->profile.options.headstart == HEADSTART_NONE)
+        run->session.header->headstart = 1;
+    return 0;
+}
+
+/* --- the child --- */
+
+struct signals {
+    sigset_t ours, before;
+    struct sigaction child_before;
+};
+
+static const int forwarded[] = {SIGTERM, SIGHUP, SIGINT, SIGQUIT};
+
+/* Our signals are waited for, so they are blocked; SIGCHLD must not be ignored, or ends would be lost. */
+static void take_signals(struct signals *s) {
+    struct sigaction dfl = {.sa_handler = SIG_DFL};
+    sigemptyset(&s->ours);
+    sigaddset(&s->ours, SIGCHLD);
+    for (size_t i = 0; i < sizeof forwarded / sizeof *forwarded; i++)
+        sigaddset(&s->ours, forwarded[i]);
+    sigaction(SIGCHLD, &dfl, &s->child_before);
+    sigprocmask(SIG_BLOCK, &s->ours, &s->before);
+}
+
+static void give_signals_back(const struct signals *s) {
+    sigaction(SIGCHLD, &s->child_before, NULL);
+    sigprocmask(SIG_SETMASK, &s->before, NULL);
+}
+
+static bool set_environment(const struct fsh_run *run) {
+    const char *old = getenv("LD_PRELOAD"), *asan = run->binary.asan;
+    char *preload, *session;
+    int fd = run->session.fd < 3 ? fcntl(run->session.fd, F_DUPFD, 3) : run->session.fd;
+    if (fd < 0 || fcntl(fd, F_SETFD, 0) < 0)
+        return false;
+    if (asprintf(&preload, "%s%s%s%s%s", asan, *asan ? ":" : "", run->library, old && *old ? ":" : "", old ? old : "") < 0 ||
+        asprintf(&session, "%d:%s", fd, run->trace_path) < 0)
+        return false;
+    return setenv("LD_PRELOAD", preload, 1) == 0 && setenv("FAULTSHIM_SESSION", session, 1) == 0;
+}
+
+static void become_program(const struct fsh_run *run, const struct signals *signals, int report) {
+    int e = 0;
+    give_signals_back(signals);
+    if (set_environment(run))
+        execvp(run->program, run->argv);
+    e = errno;
+    if (write(report, &e, sizeof e) < 0)
+        _exit(EXIT_TROUBLE);
+    _exit(EXIT_CANNOT_START);
+}
+
+/* --- the tree --- */
+
+struct process {
+    pid_t pid, parent;
+    bool ours;
+};
+
+struct tree {
+    struct process *v;
+    size_t n;
+};
+
+static pid_t parent_of(pid_t pid, bool *dead) {
+    char path[64], line[512];
+    snprintf(path, sizeof path, "/proc/%d/stat", pid);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? -1 : read(fd, line, sizeof line - 1);
+    if (fd >= 0)
+        close(fd);
+    line[n > 0 ? n : 0] = 0;
+    char *end = strrchr(line, ')'), state = 0;
+    int parent = 0;
+    if (!end || sscanf(end + 1, " %c %d", &state, &parent) != 2)
+        return 0;
+    *dead = state == 'Z' || state == 'X';
+    return parent;
+}
+
+static struct tree read_processes(void) {
+    struct tree tree = {0};
+    size_t room = 0;
+    DIR *dir = opendir("/proc");
+    for (struct dirent *entry; dir && (entry = readdir(dir));) {
+        bool dead = false;
+        pid_t pid = isdigit((unsigned char)*entry->d_name) ? (pid_t)atol(entry->d_name) : 0;
+        pid_t parent = pid ? parent_of(pid, &dead) : 0;
+        if (!parent || dead)
+            continue;
+        if (tree.n == room) {
+            struct process *more = reallocarray(tree.v, room = room ? 2 * room : 256, sizeof *more);
+            if (!more)
+                break;
+            tree.v = more;
+        }
+        tree.v[tree.n++] = (struct process){pid, parent, false};
+    }
+    if (dir)
+        closedir(dir);
+    return tree;
+}
+
+/* Processes that were our children before the run began, if the caller made us with exec: none of ours. */
+struct strangers {
+    pid_t v[64];
+    size_t n;
+};
+
+static bool is_stranger(const struct strangers *s, pid_t pid) {
+    for (size_t i = 0; i < s->n; i++)
+        if (s->v[i] == pid)
+            return true;
+    return false;
+}
+
+static struct strangers find_strangers(void) {
+    struct strangers s = {.n = 0};
+    struct tree tree = read_processes();
+    for (size_t i = 0; i < tree.n; i++)
+        if (tree.v[i].parent == getpid() && s.n < sizeof s.v / sizeof *s.v)
+            s.v[s.n++] = tree.v[i].pid;
+    free(tree.v);
+    return s;
+}
+
+static bool has_our_parent(const struct tree *tree, const struct process *p, const struct strangers *strangers) {
+    if (p->parent == getpid())
+        return !is_stranger(strangers, p->pid);
+    for (size_t i = 0; i < tree->n; i++)
+        if (tree->v[i].pid == p->parent)
+            return tree->v[i].ours;
+    return false;
+}
+
+/* Sends a signal (0: none) to every living process that descends from us; returns how many there are. */
+static unsigned signal_tree(const struct strangers *strangers, int signal) {
+    struct tree tree = read_processes();
+    unsigned found = 0;
+    for (bool more = true; more;) {
+        more = false;
+        for (size_t i = 0; i < tree.n; i++)
+            if (!tree.v[i].ours && has_our_parent(&tree, &tree.v[i], strangers)) {
+                tree.v[i].ours = more = true;
+                found++;
+                if (signal)
+                    kill(tree.v[i].pid, signal);
+            }
+    }
+    free(tree.v);
+    return found;
+}
+
+/* --- waiting --- */
+
+struct watch {
+    struct fsh_run *run;
+    pid_t child;
+    bool ended;
+    struct signals signals;
+    struct strangers strangers;
+};
+
+/* Collects whoever has died. */
+static void reap(struct watch *w) {
+    int status;
+    for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;) {
+        if (pid != w->child)
+            continue;
+        w->ended = true;
+        w->run->end = WIFSIGNALED(status) ? END_SIGNALED : END_EXITED;
+        w->run->value = WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status);
+    }
+}
+
+static struct timespec span(uint64_t ns) {
+    return (struct timespec){(time_t)(ns / NS_PER_S), (long)(ns % NS_PER_S)};
+}
+
+/* Waits for a signal: whether one came before `ns` had passed (0: no limit). What the terminal sends, the program gets itself;
+ * what somebody sends to us alone is passed on. */
+static bool await_signal(struct watch *w, uint64_t ns) {
+    siginfo_t info;
+    struct timespec ts = span(ns);
+    int sig = sigtimedwait(&w->signals.ours, &info, ns ? &ts : NULL);
+    if (sig < 0)
+        return errno != EAGAIN;
+    bool from_terminal = (sig == SIGINT || sig == SIGQUIT) && info.si_code > 0;
+    if (sig != SIGCHLD && !from_terminal && !w->ended)
+        kill(w->child, sig);
+    return true;
+}
+
+/* Gives the tree `ms` to go; whether it went. */
+static bool await_tree(struct watch *w, unsigned ms) {
+    uint64_t until = fsh_monotonic() + (uint64_t)ms * NS_PER_MS;
+    for (;;) {
+        reap(w);
+        if (w->ended && signal_tree(&w->strangers, 0) == 0)
+            return true;
+        if (fsh_monotonic() >= until)
+            return false;
+        await_signal(w, 20 * NS_PER_MS);
+    }
+}
+
+static void end_tree(struct watch *w) {
+    signal_tree(&w->strangers, SIGTERM);
+    signal_tree(&w->strangers, SIGCONT);
+    bool gone = await_tree(w, GRACE_MS);
+    for (int i = 0; i < 10 && !gone; i++) {
+        signal_tree(&w->strangers, SIGKILL);
+        gone = await_tree(w, 200);
+    }
+    w->run->end = END_TIMEOUT;
+}
+
+static void await_end(struct watch *w, uint64_t start) {
+    uint64_t limit = w->run->timeout;
+    for (;;) {
+        reap(w);
+        if (w->ended)
+            return;
+        uint64_t past = fsh_monotonic() - start;
+        if (limit && past >= limit) {
+            end_tree(w);
+            return;
+        }
+        await_signal(w, limit ? limit - past : 0);
+    }
+}
+
+static void seal(struct fsh_run *run) {
+    struct fsh_header *h = run->session.header;
+    h->end = run->end;
+    h->end_value = run->value;
+    h->end_monotonic = fsh_monotonic();
+    __atomic_store_n(&h->state, TRACE_SEALED, __ATOMIC_RELEASE);
+}
+
+/* The errno of an exec that failed, 0 if it worked: the pipe closes then. */
+static int exec_error(int report) {
+    int e = 0;
+    ssize_t n;
+    do
+        n = read(report, &e, sizeof e);
+    while (n < 0 && errno == EINTR);
+    close(report);
+    return n == sizeof e ? e : 0;
+}
+
+int fsh_run_supervise(struct fsh_run *run) {
+    struct watch w = {.run = run, .strangers = find_strangers()};
+    int report[2];
+    if (pipe2(report, O_CLOEXEC))
+        return fsh_fail(EXIT_TROUBLE, "the program cannot be started: %s", strerror(errno));
+    prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+    take_signals(&w.signals);
+    uint64_t start = fsh_monotonic();
+    w.child = fork();
+    if (w.child == 0)
+        become_program(run, &w.signals, report[1]);
+    int e = w.child < 0 ? errno : 0;
+    close(report[1]);
+    if (e)
+        close(report[0]);
+    else
+        e = exec_error(report[0]);
+    if (e) {
+        reap(&w);
+        unlink(run->trace_path);
+        return fsh_fail(EXIT_CANNOT_START, "%s: %s", run->argv[0], strerror(e));
+    }
+    await_end(&w, start);
+    run->ns = fsh_monotonic() - start;
+    run->left = signal_tree(&w.strangers, 0);
+    seal(run);
+    return 0;
+}
+
+int fsh_run_status(const struct fsh_run *run) {
+    switch (run->end) {
+    case END_EXITED:
+        return run->value;
+    case END_SIGNALED:
+        return 128 + run->value;
+    case END_TIMEOUT:
+        return EXIT_TIMEOUT;
+    default:
+        return EXIT_TROUBLE;
+    }
+}
+
+void fsh_run_finish(struct fsh_run *run) {
+    fsh_binary_free(&run->binary);
+    if (run->session.header) {
+        munmap(run->session.header, run->session.map_size);
+        close(run->session.fd);
+    }
+}

@@ -1,0 +1,40 @@
+/* session_run.h: one run of a program under the shim: its session, its environment, its supervision to the end. */
+#ifndef FSH_SESSION_RUN_H
+#define FSH_SESSION_RUN_H
+
+#include "binary.h"
+#include "profile_load.h"
+
+struct fsh_run {
+    /* what is asked for */
+    char **argv;
+    const struct fsh_loaded *loaded;
+    const char *trace;                /* path */
+    struct fsh_text script, replayed; /* replays only */
+    uint64_t timeout;                 /* ns, 0 for none */
+
+    /* what becomes of it */
+    char program[4096]; /* path of what is started */
+    struct fsh_binary binary;
+    char library[4096];
+    struct fsh_session session;
+    char trace_path[4096]; /* absolute */
+    enum fsh_end end;
+    int value;     /* exit status or signal */
+    uint64_t ns;   /* from start to end */
+    unsigned left; /* processes of the run that outlive it */
+};
+
+/* Each returns 0, or an exit status after a message. */
+
+/* Finds the program: 126 or 127 if there is nothing to start. Creates nothing. */
+int fsh_run_find(struct fsh_run *run);
+/* Finds the library and creates the session. */
+int fsh_run_prepare(struct fsh_run *run);
+/* Starts the program, waits for its end and seals the session. */
+int fsh_run_supervise(struct fsh_run *run);
+/* Status of `faultshim run` for a program that ended like that. */
+int fsh_run_status(const struct fsh_run *run);
+void fsh_run_finish(struct fsh_run *run);
+
+#endif
