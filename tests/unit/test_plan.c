@@ -163,7 +163,7 @@ static unsigned flags_of(const char *calls, const char *fault, const char *lines
     char text[300];
     snprintf(text, sizeof text, "[rule a]\ncalls = %s\nfault = %s\n%s", calls, fault, lines);
     struct loaded *loaded = load(text);
-    unsigned flags = find(loaded, call, kind, 0)->flags;
+    unsigned flags = find(loaded, call, kind, 0)->flags & (CAND_FILTER | CAND_COUNT | CAND_CONTINUE | CAND_FACTS);
     unload(loaded);
     return flags;
 }

@@ -1,0 +1,322 @@
+/* fault_line.c: `fault = KIND [ARGUMENTS] [weight=N]`. Every kind has a function that takes its arguments one by one; what
+ * only the whole can show is checked at the end. Context: see profile.c. */
+#include <signal.h>
+#include <string.h>
+
+#include "parse.h"
+
+static const char *const fault_words[] = {
+#define FAULT(id, name, fit, arguments, summary) name,
+#define PLANNED(name)                            name,
+#include "faults.def"
+};
+
+static const char *const errno_words[] = {
+#define ERRNO(name)            #name,
+#define EAI(name)              #name,
+#define ERRNO_WORD(word, name) #word,
+#include "errnos.def"
+};
+
+static const char plus_minus[] = "\xc2\xb1";
+
+/* "name=value": true and the value. */
+static bool argument(struct fsh_word word, const char *name, struct fsh_word *value) {
+    size_t n = strlen(name);
+    if (word.n <= n || memcmp(word.p, name, n) != 0 || word.p[n] != '=')
+        return false;
+    *value = (struct fsh_word){word.p + n + 1, word.n - n - 1};
+    return true;
+}
+
+static bool no_argument(struct parse *p, const struct fsh_fault_spec *spec, struct fsh_word word) {
+    const struct fsh_fault_row *row = &fsh_faults[spec->kind];
+    if (!*row->arguments)
+        return fail(p, "%s takes no '%.*s'; write fault = %s", row->name, FSH_WORD(word), row->name);
+    return fail(p, "%s takes no '%.*s'; write fault = %s %s", row->name, FSH_WORD(word), row->name, row->arguments);
+}
+
+static bool read_errno(struct parse *p, struct fsh_fault_spec *spec, struct fsh_word word) {
+    int e = 0;
+    if (word.n && fsh_is_digit(*word.p))
+        return fail(p, "'%.*s' is a number, and numbers differ between machines; write the error's name, as in EIO",
+                    FSH_WORD(word));
+    if (fsh_errno_by_name(word.p, word.n, &e) < 0)
+        return fsh_parse_unknown(p, "error", word, errno_words, COUNT(errno_words),
+                                 "write one that 'faultshim list errnos' names, as in EIO");
+    for (unsigned i = 0; i < spec->n_errnos; i++)
+        if (p->scratch->errnos[i] == e)
+            return fail(p, "%s names the same error as one before it; write each once, and weights on lines of their own",
+                        fsh_errno_name(e));
+    if (spec->n_errnos == ERRNOS_MAX)
+        return fail(p, "a fault names more than %u errors; write another fault line", (unsigned)ERRNOS_MAX);
+    p->scratch->errnos[spec->n_errnos++] = e;
+    return true;
+}
+
+static bool read_jitter(struct parse *p, struct fsh_fault_spec *spec, struct fsh_word word) {
+    if (spec->jitter)
+        return fail(p, "delay has two jitters; write one ±");
+    return fsh_parse_value(p, "jitter", word, &spec->jitter, fsh_value_time);
+}
+
+/* Cuts "±JITTER" or "+-JITTER" off the word. */
+static bool split_jitter(struct fsh_word *word, struct fsh_word *jitter) {
+    for (size_t i = 0; i + 1 < word->n; i++)
+        if (memcmp(word->p + i, plus_minus, 2) == 0 || memcmp(word->p + i, "+-", 2) == 0) {
+            *jitter = (struct fsh_word){word->p + i + 2, word->n - i - 2};
+            word->n = i;
+            return true;
+        }
+    return false;
+}
+
+static bool read_duration(struct parse *p, struct fsh_fault_spec *spec, struct fsh_word word) {
+    struct fsh_word lo, hi;
+    if (spec->amount.hi)
+        return fail(p, "delay has two durations, and '%.*s' is the second; write one, or a range as in 5ms..50ms", FSH_WORD(word));
+    if (!fsh_split_range(word, &lo, &hi))
+        lo = hi = word;
+    if (!fsh_parse_value(p, "duration", lo, &spec->amount.lo, fsh_value_time) ||
+        !fsh_parse_value(p, "duration", hi, &spec->amount.hi, fsh_value_time))
+        return false;
+    if (spec->amount.lo > spec->amount.hi)
+        return fsh_parse_backwards(p, "duration", word);
+    return spec->amount.hi ? true : fail(p, "a delay of 0 does nothing; write a time above 0, as in 5ms");
+}
+
+static bool delay_argument(struct parse *p, struct fsh_fault_spec *spec, struct fsh_word word, struct fsh_word *rest) {
+    struct fsh_word value, jitter;
+    if (argument(word, "when", &value)) {
+        if (!fsh_word_is(value, "before") && !fsh_word_is(value, "after"))
+            return fail(p, "when has no '%.*s'; write when=before or when=after", FSH_WORD(value));
+        spec->when = fsh_word_is(value, "after") ? WHEN_AFTER : WHEN_BEFORE;
+        return true;
+    }
+    if (argument(word, "dist", &value) || argument(word, "spike", &value))
+        return fail(p, "'%.*s' is not yet supported; write a range or a jitter, as in delay 5ms±2ms", FSH_WORD(word));
+    if (memchr(word.p, '=', word.n))
+        return no_argument(p, spec, word);
+    bool jittered = split_jitter(&word, &jitter);
+    if (word.n == 0 && !spec->amount.hi)
+        return fail(p, "delay has a jitter before its duration; write the duration first, as in 5ms±2ms");
+    if (word.n && !read_duration(p, spec, word))
+        return false;
+    if (jittered && jitter.n == 0 && fsh_next_token(rest, true, &jitter) != 1)
+        return fail(p, "delay has nothing after its ±; write a time, as in 5ms±2ms");
+    return jittered ? read_jitter(p, spec, jitter) : true;
+}
+
+static const struct {
+    const char *name;
+    int number;
+} deaths[] = {{"KILL", SIGKILL}, {"ABRT", SIGABRT}, {"SEGV", SIGSEGV}, {"TERM", SIGTERM}};
+
+static bool read_signal(struct parse *p, struct fsh_fault_spec *spec, struct fsh_word name) {
+    struct fsh_word bare = name;
+    if (fsh_word_begins(name, "SIG"))
+        bare = (struct fsh_word){name.p + 3, name.n - 3};
+    if (spec->signal)
+        return fail(p, "crash has two signals; write one");
+    for (size_t i = 0; i < COUNT(deaths); i++)
+        if (fsh_word_is(bare, deaths[i].name)) {
+            spec->signal = deaths[i].number;
+            return true;
+        }
+    return fail(p, "crash has no signal '%.*s'; write KILL, ABRT, SEGV or TERM", FSH_WORD(name));
+}
+
+static bool crash_argument(struct parse *p, struct fsh_fault_spec *spec, struct fsh_word word, struct fsh_word *rest) {
+    static const char *const words[] = {[WHEN_BEFORE] = "before", [WHEN_AFTER] = "after", [WHEN_DURING] = "during"};
+    struct fsh_word value;
+    uint64_t status = 0;
+    (void)rest;
+    for (size_t i = 0; i < COUNT(words); i++)
+        if (fsh_word_is(word, words[i])) {
+            spec->when = (uint8_t)i;
+            return true;
+        }
+    if (fsh_word_is(word, "tree")) {
+        spec->tree = true;
+        return true;
+    }
+    if (argument(word, "signal", &value))
+        return read_signal(p, spec, value);
+    if (!argument(word, "exit", &value))
+        return no_argument(p, spec, word);
+    if (fsh_value_count(value, &status) || status > 255)
+        return fail(p, "'%.*s' is no exit status; write exit=0..255", FSH_WORD(value));
+    spec->exits = true;
+    spec->status = (int)status;
+    return true;
+}
+
+static bool read_changes(struct parse *p, struct fsh_fault_spec *spec, uint8_t how, struct fsh_word value) {
+    struct fsh_word lo, hi;
+    const char *what = how == CORRUPT_BITS ? "bits" : "bytes";
+    if (!fsh_split_range(value, &lo, &hi))
+        lo = hi = value;
+    if (!fsh_parse_value(p, what, lo, &spec->amount.lo, how == CORRUPT_BITS ? fsh_value_count : fsh_value_size) ||
+        !fsh_parse_value(p, what, hi, &spec->amount.hi, how == CORRUPT_BITS ? fsh_value_count : fsh_value_size))
+        return false;
+    if (spec->amount.lo == 0)
+        return fail(p, "%s=0 changes nothing; write 1 or more", what);
+    if (spec->amount.hi > INT64_MAX)
+        return fail(p, "%s=%.*s is too large; write a number below 2^63", what, FSH_WORD(value));
+    spec->how = how;
+    return spec->amount.lo <= spec->amount.hi ? true : fsh_parse_backwards(p, what, value);
+}
+
+static bool corrupt_argument(struct parse *p, struct fsh_fault_spec *spec, struct fsh_word word, struct fsh_word *rest) {
+    struct fsh_word value;
+    (void)rest;
+    if (fsh_word_is(word, "at-rest") || argument(word, "replace", &value))
+        return fail(p, "corrupt '%.*s' is not yet supported; write transient or stored, and bits=N, bytes=N, zero or junk",
+                    FSH_WORD(word));
+    if (fsh_word_is(word, "transient") || fsh_word_is(word, "stored")) {
+        if (spec->where != CORRUPT_EITHER)
+            return fail(p, "corrupt is told twice where; write transient or stored, or neither for both");
+        spec->where = fsh_word_is(word, "stored") ? CORRUPT_STORED : CORRUPT_TRANSIENT;
+        return true;
+    }
+    bool zero = fsh_word_is(word, "zero"), junk = fsh_word_is(word, "junk");
+    bool bits = argument(word, "bits", &value), bytes = !bits && argument(word, "bytes", &value);
+    if (!zero && !junk && !bits && !bytes)
+        return no_argument(p, spec, word);
+    if (spec->amount.hi || spec->how != CORRUPT_BITS)
+        return fail(p, "corrupt is told twice how; write one of bits=N, bytes=N, zero and junk");
+    if (zero || junk) {
+        spec->how = zero ? CORRUPT_ZERO : CORRUPT_JUNK;
+        return true;
+    }
+    return read_changes(p, spec, bits ? CORRUPT_BITS : CORRUPT_BYTES, value);
+}
+
+static const uint64_t whole_sleep = UINT64_C(1) << 32; /* early's amounts are shares in units of 1/2^32 */
+
+static bool early_argument(struct parse *p, struct fsh_fault_spec *spec, struct fsh_word word, struct fsh_word *rest) {
+    struct fsh_word part[2];
+    struct fsh_share share[2];
+    (void)rest;
+    if (spec->when == WHEN_DURING)
+        return fail(p, "early has two shares, and '%.*s' is the second; write one, or a range as in 10%%..50%%", FSH_WORD(word));
+    if (!fsh_split_range(word, &part[0], &part[1]))
+        part[0] = part[1] = word;
+    for (int i = 0; i < 2; i++) {
+        const char *wrong = fsh_value_share(part[i], &share[i]);
+        if (wrong)
+            return fail(p, "share '%.*s' %s", FSH_WORD(part[i]), wrong);
+    }
+    spec->amount.lo = share[0].always ? whole_sleep : share[0].threshold >> 32;
+    spec->amount.hi = share[1].always ? whole_sleep : share[1].threshold >> 32;
+    spec->when = WHEN_DURING; /* a sleep that ends early was under way */
+    return share[0].value <= share[1].value ? true : fsh_parse_backwards(p, "share", word);
+}
+
+static bool finish_fault(struct parse *p, struct fsh_fault_spec *spec) {
+    switch (spec->kind) {
+    case FAULT_ERROR:
+    case FAULT_ERROR_AFTER: {
+        if (spec->n_errnos == 0)
+            return fail(p, "%s names no error; write one or more, as in %s EIO", fsh_faults[spec->kind].name,
+                        fsh_faults[spec->kind].name);
+        int *errnos = fsh_arena_get(p->arena, spec->n_errnos * sizeof *errnos);
+        if (!errnos)
+            return fsh_parse_full(p);
+        memcpy(errnos, p->scratch->errnos, spec->n_errnos * sizeof *errnos);
+        spec->errnos = errnos;
+        return true;
+    }
+    case FAULT_DELAY:
+        if (!spec->amount.hi)
+            return fail(p, "delay has no duration; write one, as in delay 5ms");
+        return true;
+    case FAULT_CRASH:
+        if (spec->exits && spec->signal)
+            return fail(p, "crash has a signal and an exit status; write one of them");
+        if (!spec->signal)
+            spec->signal = SIGKILL;
+        return true;
+    case FAULT_CORRUPT:
+        if (!spec->amount.hi)
+            spec->amount = (struct fsh_range){1, 1};
+        return true;
+    case FAULT_EARLY:
+        if (spec->when != WHEN_DURING)
+            spec->amount.hi = whole_sleep;
+        spec->when = WHEN_DURING;
+        return true;
+    }
+    return true;
+}
+
+static bool fault_argument(struct parse *p, struct fsh_fault_spec *spec, struct fsh_word word, struct fsh_word *rest) {
+    struct fsh_word value;
+    uint64_t weight = 0;
+    if (argument(word, "weight", &value)) {
+        if (!fsh_parse_value(p, "weight", value, &weight, fsh_value_count))
+            return false;
+        if (weight == 0 || weight > 1000000)
+            return fail(p, "weight %llu is out of bounds; write 1..1000000", (unsigned long long)weight);
+        spec->weight = (unsigned)weight;
+        return true;
+    }
+    switch (spec->kind) {
+    case FAULT_ERROR:
+    case FAULT_ERROR_AFTER:
+        return memchr(word.p, '=', word.n) ? no_argument(p, spec, word) : read_errno(p, spec, word);
+    case FAULT_DELAY:
+        return delay_argument(p, spec, word, rest);
+    case FAULT_CRASH:
+        return crash_argument(p, spec, word, rest);
+    case FAULT_CORRUPT:
+        return corrupt_argument(p, spec, word, rest);
+    case FAULT_EARLY:
+        return early_argument(p, spec, word, rest);
+    default:
+        return no_argument(p, spec, word);
+    }
+}
+
+static bool fault_kind(struct parse *p, struct fsh_word word, uint8_t *kind) {
+    const char *colon = memchr(word.p, ':', word.n);
+    int got = fsh_fault_by_name(word.p, word.n);
+    if (got >= 0) {
+        *kind = (uint8_t)got;
+        return true;
+    }
+    if (got == -2)
+        return fail(p, "fault '%.*s' is not yet supported; write one that 'faultshim list faults' names", FSH_WORD(word));
+    if (colon && fsh_fault_by_name(word.p, (size_t)(colon - word.p)) >= 0)
+        return fail(p, "fault '%.*s' has a ':'; in a profile write a blank instead", FSH_WORD(word));
+    return fsh_parse_unknown(p, "fault", word, fault_words, COUNT(fault_words),
+                             "write one that 'faultshim list faults' names, as in error EIO");
+}
+
+struct specs {
+    struct fsh_fault_spec *v;
+    unsigned n;
+};
+
+bool fsh_read_T_FAULT(struct parse *p, const struct key *key, void *field, struct fsh_word value) {
+    struct specs list = {*(struct fsh_fault_spec **)field, p->rule->n_faults};
+    struct fsh_word word;
+    struct fsh_fault_spec *spec = NEXT(p, key, &list, FSH_FAULTS_MAX);
+    if (!spec)
+        return false;
+    memset(spec, 0, sizeof *spec);
+    spec->line = p->here.line;
+    spec->weight = 1;
+    int got = fsh_next_token(&value, true, &word);
+    if (got == 0)
+        return fail(p, "fault names no kind; write one, as in error EIO");
+    if (got == 1 && !fault_kind(p, word, &spec->kind))
+        return false;
+    while (got == 1 && (got = fsh_next_token(&value, true, &word)) == 1)
+        if (!fault_argument(p, spec, word, &value))
+            return false;
+    if (got < 0)
+        return fsh_parse_unclosed(p, key);
+    p->rule->n_faults = list.n;
+    return finish_fault(p, spec);
+}

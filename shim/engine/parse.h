@@ -1,0 +1,109 @@
+/* parse.h: what the files of the profile's parser share: profile.c (lines, sections, keys), values.c (one function for each T_
+ * type of keys.def) and fault_line.c (T_FAULT). Nobody else includes it. */
+#ifndef FSH_PARSE_H
+#define FSH_PARSE_H
+
+#include "text.h"
+
+enum {
+    MANY_MAX = 256, /* words under one key of a rule */
+    TEXT_LISTS = 7, /* members of struct fsh_rule of type struct fsh_texts */
+    ERRNOS_MAX = 128
+};
+
+enum section { NO_SECTION, SESSION, RULE };
+
+enum key_id {
+#define KEY(section, name, type, field, many, summary) K_##section##_##field,
+#include "keys.def"
+    KEYS
+};
+
+struct place {
+    const char *file;
+    unsigned line;
+};
+
+struct scratch {
+    struct fsh_selector calls[MANY_MAX], except[MANY_MAX];
+    const char *texts[TEXT_LISTS][MANY_MAX];
+    struct fsh_range fd[MANY_MAX];
+    struct fsh_step nth[MANY_MAX];
+    struct fsh_fault_spec faults[FSH_FAULTS_MAX];
+    int errnos[ERRNOS_MAX];
+    struct place seen[KEYS];
+};
+
+struct parse {
+    struct fsh_profile *profile;
+    struct fsh_arena *arena;
+    struct fsh_error *error;
+    struct scratch *scratch;
+    int result;
+    unsigned rules_max;
+
+    const char *next, *end; /* text not yet read */
+    struct fsh_word line;   /* the current one, as in the text */
+    struct place here;
+    bool source_begins; /* no line of this source was read yet */
+
+    enum section section;
+    const char *session_file; /* source whose [faultshim] was read last */
+    struct fsh_rule *rule;
+};
+
+struct key {
+    uint8_t section;
+    const char *name;
+    bool (*read)(struct parse *p, const struct key *key, void *field, struct fsh_word value);
+    size_t offset;
+    bool many;
+};
+
+/* A message about the line that is being read. It is false, for `return`; the first one ends the parse. */
+#define fail(p, ...) (fsh_error_at((p)->error, (p)->here.file, (p)->here.line, __VA_ARGS__), fsh_parse_failed(p))
+
+bool fsh_parse_failed(struct parse *p);
+/* The arena is full. */
+bool fsh_parse_full(struct parse *p);
+/* "unknown WHAT 'WORD'; did you mean 'KNOWN'?", or, if nothing known is near, "; OTHERWISE". */
+bool fsh_parse_unknown(struct parse *p, const char *what, struct fsh_word word, const char *const *known, size_t n,
+                       const char *otherwise);
+bool fsh_parse_unclosed(struct parse *p, const struct key *key);
+bool fsh_parse_backwards(struct parse *p, const char *what, struct fsh_word value);
+/* A value of text.h with its message. */
+bool fsh_parse_value(struct parse *p, const char *what, struct fsh_word value, uint64_t *out,
+                     const char *(*read)(struct fsh_word, uint64_t *));
+
+/* A new element of a list in the scratch space, or NULL with an error. A macro, since the lists differ in nothing but the type of
+ * their elements. */
+
+#define NEXT(p, key, list, max)                                                                                                    \
+    ((list)->n < (max) ? &(list)->v[(list)->n++]                                                                                   \
+                       : (fail(p, "%s has more than %u entries; write another rule", (key)->name, (unsigned)(max)), NULL))
+
+#define COUNT(array) (sizeof(array) / sizeof *(array))
+
+bool fsh_read_T_TRACE(struct parse *p, const struct key *key, void *field, struct fsh_word value);
+bool fsh_read_T_CLOCK(struct parse *p, const struct key *key, void *field, struct fsh_word value);
+bool fsh_read_T_CHILDREN(struct parse *p, const struct key *key, void *field, struct fsh_word value);
+bool fsh_read_T_DOORS(struct parse *p, const struct key *key, void *field, struct fsh_word value);
+bool fsh_read_T_IO_URING(struct parse *p, const struct key *key, void *field, struct fsh_word value);
+bool fsh_read_T_STICKY(struct parse *p, const struct key *key, void *field, struct fsh_word value);
+bool fsh_read_T_KEY(struct parse *p, const struct key *key, void *field, struct fsh_word value);
+bool fsh_read_T_BOOL(struct parse *p, const struct key *key, void *field, struct fsh_word value);
+bool fsh_read_T_SEED(struct parse *p, const struct key *key, void *field, struct fsh_word value);
+bool fsh_read_T_SIZE(struct parse *p, const struct key *key, void *field, struct fsh_word value);
+bool fsh_read_T_COUNT(struct parse *p, const struct key *key, void *field, struct fsh_word value);
+bool fsh_read_T_SHARE(struct parse *p, const struct key *key, void *field, struct fsh_word value);
+bool fsh_read_T_RANGE(struct parse *p, const struct key *key, void *field, struct fsh_word value);
+bool fsh_read_T_HEADSTART(struct parse *p, const struct key *key, void *field, struct fsh_word value);
+bool fsh_read_T_NTH(struct parse *p, const struct key *key, void *field, struct fsh_word value);
+bool fsh_read_T_FDS(struct parse *p, const struct key *key, void *field, struct fsh_word value);
+bool fsh_read_T_TEXT(struct parse *p, const struct key *key, void *field, struct fsh_word value);
+bool fsh_read_T_GLOBS(struct parse *p, const struct key *key, void *field, struct fsh_word value);
+bool fsh_read_T_PEERS(struct parse *p, const struct key *key, void *field, struct fsh_word value);
+bool fsh_read_T_CALLS(struct parse *p, const struct key *key, void *field, struct fsh_word value);
+bool fsh_read_T_FAULT(struct parse *p, const struct key *key, void *field, struct fsh_word value);
+
+#endif
