@@ -45,20 +45,20 @@ END
     rm -rf w*
     run fs run -q -s 4711 -o run.trace -p p.ini -- "$victims/threads8" "$port"
     [ "$status" -eq 0 ] || { echo "run $i: status $status: $output" && return 1; }
-    set_of run.trace >set
-    sum=$(sha256sum <set)
+    set_of run.trace >found
+    sum=$(sha256sum <found)
     if [ -z "$first" ]; then
       first=$sum
-      cp set first.set
+      cp found first.found
       # there is something to compare: faults of each kind of call
-      [ "$(wc -l <set)" -gt 300 ]
+      [ "$(wc -l <found)" -gt 300 ]
       local call
       for call in malloc write pread open send recv connect; do
-        grep -q "\"$call\"" set || { echo "no fault on $call" && return 1; }
+        grep -q "\"$call\"" found || { echo "no fault on $call" && return 1; }
       done
       [ "$(faults run.trace | jq -r '.process + "/" + .thread' | sort -u | wc -l)" -ge 12 ]
     fi
-    [ "$sum" = "$first" ] || { echo "run $i differs:" && diff first.set set | head -n 20 && return 1; }
+    [ "$sum" = "$first" ] || { echo "run $i differs:" && diff first.found found | head -n 20 && return 1; }
     run fs verify -q run.trace
     [ "$status" -eq 0 ] || { echo "verify of run $i: $output" && return 1; }
   done

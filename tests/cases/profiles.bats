@@ -11,7 +11,6 @@ profile() {
   for seed in 1 2 3; do
     run fs run -q -s $seed --timeout 50s --expect=any -o $seed.trace -p "$name" -- "$@"
     statuses[seed]=$status
-    outputs[seed]=$output
     total=$((total + $(faults $seed.trace | wc -l)))
     run fs verify -q $seed.trace
     [ "$status" -eq 0 ] || { echo "$name: verify: $output" && return 1; }

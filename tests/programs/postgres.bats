@@ -1,0 +1,72 @@
+#!/usr/bin/env bats
+# Debian's PostgreSQL, as its own user, who may not write the trace: cluster, start, queries, stop.
+
+load ../common
+
+prepare() {
+  bin=$(find /usr/lib/postgresql -mindepth 2 -maxdepth 2 -name bin | sort -V | tail -n 1)
+  # a place that the server's own user can reach, whatever the mode of the folders above this one
+  data=$(mktemp -d /tmp/faultshim-postgres.XXXXXX)
+  if [ "$(id -u)" -eq 0 ]; then
+    chown postgres "$data"
+    as=(/usr/sbin/runuser -u postgres --)
+  else
+    as=(/usr/bin/env)
+  fi
+}
+
+# common's, and the place outside
+teardown() {
+  local pid
+  for pid in "${started[@]}"; do
+    kill -9 "$pid" 2>/dev/null || true
+  done
+  if [ -n "${data-}" ]; then rm -rf "$data"; fi
+}
+
+# under the shim, or bare
+how() { # bare|shimmed TRACE COMMAND...
+  local how=$1 trace=$2
+  shift 2
+  if [ "$how" = bare ]; then
+    clean timeout 100 "$@"
+  else
+    limit=100 fs run -q -s 1 -o "$trace" -r "$everything" -- "$@"
+  fi
+}
+
+@test "postgres-works-as-without-the-shim" {
+  local how port server
+  for how in bare shimmed; do
+    port=$(free_port)
+    how $how initdb.trace "${as[@]}" "$bin/initdb" -D "$data/$how" -A trust -U postgres -N --no-locale -E UTF8 \
+      >$how.initdb 2>&1 || { cat $how.initdb && return 1; }
+    how $how server.trace "${as[@]}" "$bin/postgres" -D "$data/$how" -k "$data" -p "$port" -c listen_addresses=127.0.0.1 \
+      -c max_parallel_workers=4 >$how.log 2>&1 3>&- &
+    server=$!
+    started+=("$server")
+    wait_for 40 clean "$bin/pg_isready" -q -h 127.0.0.1 -p "$port" || { cat $how.log && return 1; }
+    cat >script.sql <<'END'
+create table t (id serial primary key, n int, words text);
+insert into t (n, words) select i, repeat('words ' || i, 10) from generate_series(1, 20000) i;
+create index on t (n);
+checkpoint;
+select count(*), sum(n), md5(string_agg(words, '' order by id)) from t;
+update t set n = -n where n % 3 = 0;
+vacuum analyze t;
+begin; delete from t; rollback;
+select count(*) from t where n < 0;
+explain (costs off) select * from t where n = 5;
+END
+    clean timeout 60 "$bin/psql" -X -q -h 127.0.0.1 -p "$port" -U postgres -f script.sql >$how.out 2>&1
+    clean timeout 60 "$bin/psql" -X -q -h "$data" -p "$port" -U postgres -c 'select 6 * 7 as answer' >>$how.out 2>&1
+    kill -INT "$(head -n 1 "$data/$how/postmaster.pid")"
+    wait_for 40 gone "$server"
+  done
+  diff bare.out shimmed.out
+  grep -q 42 bare.out
+  run fs verify -q server.trace
+  [ "$status" -eq 0 ] || { echo "verify: $output" && return 1; }
+  # its many processes are in the trace, though none of them could have opened it
+  [ "$(fs log --json server.trace | jq -r .process | sort -u | wc -l)" -ge 6 ]
+}

@@ -1,0 +1,112 @@
+#!/usr/bin/env bats
+# nginx, memcached and curl do their normal work under a rule on everything that never fires.
+
+load ../common
+
+# The server's command under the shim or bare, in the background: serve bare|shimmed COMMAND...
+serve() {
+  local how=$1
+  shift
+  if [ "$how" = bare ]; then
+    clean timeout 100 "$@" >"$how.log" 2>&1 3>&- &
+  else
+    limit=100 fs run -q -s 1 -o "$how.trace" -r "$everything" -- "$@" >"$how.log" 2>&1 3>&- &
+  fi
+  server=$!
+  started+=("$server")
+  wait_for 20 listens "$port"
+}
+stop() { # SIGNAL: through timeout and faultshim, which pass it on
+  kill -"$1" "$server"
+  wait_for 20 gone "$server"
+}
+
+@test "nginx-works-as-without-the-shim" {
+  local how i
+  port=$(free_port)
+  mkdir root tmp
+  echo '<p>words</p>' >root/index.html
+  head -c 3000000 /dev/urandom >root/large
+  cat >nginx.conf <<END
+daemon off;
+worker_processes 2;
+pid $place/nginx.pid;
+error_log $place/error.log;
+$([ "$(id -u)" -eq 0 ] && echo 'user root;')
+events { worker_connections 64; }
+http {
+  access_log $place/access.log;
+  client_body_temp_path tmp/a; proxy_temp_path tmp/b; fastcgi_temp_path tmp/c; uwsgi_temp_path tmp/d; scgi_temp_path tmp/e;
+  sendfile on;
+  gzip on;
+  gzip_types text/plain;
+  server {
+    listen 127.0.0.1:$port;
+    root $place/root;
+    location /none { return 418 "teapot\n"; }
+    location /again { proxy_pass http://127.0.0.1:$port/; }
+  }
+}
+END
+  for how in bare shimmed; do
+    serve $how /usr/sbin/nginx -p "$place" -c "$place/nginx.conf"
+    {
+      for ((i = 0; i < 20; i++)); do clean curl -sS "http://127.0.0.1:$port/"; done
+      clean curl -sS "http://127.0.0.1:$port/none" "http://127.0.0.1:$port/missing" "http://127.0.0.1:$port/again"
+      clean curl -sS -r 100-2000000 "http://127.0.0.1:$port/large" | sha256sum
+      clean curl -sS "http://127.0.0.1:$port/large" | sha256sum
+      clean curl -sS --compressed "http://127.0.0.1:$port/index.html"
+    } >$how.out
+    kill -HUP "$(cat nginx.pid)" # new workers
+    sleep 0.3
+    clean curl -sS "http://127.0.0.1:$port/" >>$how.out
+    stop TERM
+  done
+  diff bare.out shimmed.out
+  fs verify -q shimmed.trace
+  # the master, and workers before and after the change
+  [ "$(fs log --json shimmed.trace | jq -r .process | sort -u | wc -l)" -ge 5 ]
+}
+
+@test "memcached-works-as-without-the-shim" {
+  local how i
+  for how in bare shimmed; do
+    port=$(free_port)
+    serve $how /usr/bin/memcached -l 127.0.0.1 -p "$port" -U 0 -t 4 -u root
+    {
+      exec 5<>"/dev/tcp/127.0.0.1/$port"
+      for ((i = 0; i < 50; i++)); do
+        printf 'set key%d 0 0 5\r\nvalue\r\nget key%d\r\n' $i $i >&5
+        for ((line = 0; line < 4; line++)); do read -r -t 10 -u 5 text && echo "$text"; done
+      done
+      printf 'incr none 1\r\ndelete key3\r\nget key3\r\nquit\r\n' >&5
+      cat <&5
+      exec 5>&-
+    } >$how.out
+    stop TERM
+  done
+  diff bare.out shimmed.out
+  [ "$(grep -c value bare.out)" -eq 50 ]
+  fs verify -q shimmed.trace
+}
+
+@test "curl-works-as-without-the-shim" {
+  port=$(free_port)
+  mkdir root
+  head -c 500000 /dev/urandom >root/file
+  (cd root && serve bare /usr/bin/python3 -m http.server --bind 127.0.0.1 "$port")
+  wait_for 20 listens "$port"
+  clean curl -sS "http://127.0.0.1:$port/file" "http://localhost:$port/file" "file://$place/root/file" \
+    "http://127.0.0.1:$port/none" >bare.out
+  fs run -q -s 1 -r "$everything" -- /usr/bin/curl -sS "http://127.0.0.1:$port/file" "http://localhost:$port/file" "file://$place/root/file" \
+    "http://127.0.0.1:$port/none" >shimmed.out
+  cmp bare.out shimmed.out
+  fs verify -q
+  # and faults reach it
+  run fs run -q -s 1 -r 'calls=connect fault=error:ECONNREFUSED' -- /usr/bin/curl -sS "http://127.0.0.1:$port/file"
+  [ "$status" -eq 7 ]
+  run fs run -q -s 1 -r 'calls=getaddrinfo fault=error:EAI_NONAME' -- /usr/bin/curl -sS "http://localhost:$port/file"
+  [ "$status" -eq 6 ]
+  run fs run -q -s 1 -r 'calls=@net.recv peer=127.0.0.1:* nth=4 fault=error:ECONNRESET' -- /usr/bin/curl -sS -o got "http://127.0.0.1:$port/file"
+  [ "$status" -eq 56 ]
+}
