@@ -39,6 +39,8 @@ while [ $# -gt 0 ]; do
   esac
   shift
 done
+elsewhere=
+[ "$build" = "$top/build" ] || elsewhere=" --build $build"
 [ "$all" = yes ] && fuzz_seconds=300 || fuzz_seconds=20
 
 wanted() { # NAME: is it to run?
@@ -94,7 +96,7 @@ result() { # ok|failed|skipped NAME [WORDS]
 failed() { # NAME LOG: the end of what it said, and how to run it again
   result failed "$1"
   tail -n 60 "$2" | sed 's/^/    | /'
-  echo "    repeat: ./tests/run.sh --no-install --only '$1'"
+  echo "    repeat: ./tests/run.sh --no-install$elsewhere --only '$1'"
 }
 
 configure() { # FOLDER OPTION...
@@ -226,7 +228,7 @@ job_bats() { # FOLDER FILE
       else
         name=${name%% \# timeout after*}
         result failed "$id/$name" "$seconds"
-        echo "    repeat: ./tests/run.sh --no-install --only '$id/$name'"
+        echo "    repeat: ./tests/run.sh --no-install$elsewhere --only '$id/$name'"
         report=yes
       fi
     elif [ -n "$report" ]; then

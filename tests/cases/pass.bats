@@ -86,16 +86,20 @@ load ../common
 }
 
 @test "fortified-programs-call-the-checking-variants-and-are-met-there" {
-  local name
-  for name in __read_chk __pread_chk __recv_chk __recvfrom_chk __poll_chk __ppoll_chk __open_2 __openat_2; do
-    nm -D --undefined-only "$victims/fortified" | grep -q " $name@" || { echo "the victim does not import $name" && return 1; }
+  local name victim
+  for name in fortified:__read_chk fortified:__pread_chk fortified:__recv_chk fortified:__recvfrom_chk fortified:__poll_chk \
+    fortified:__ppoll_chk fortified:__open_2 fortified:__openat_2 fortified64:__pread64_chk fortified64:__open64_2 \
+    fortified64:__openat64_2; do
+    nm -D --undefined-only "$victims/${name%:*}" | grep -q " ${name#*:}@" || { echo "the victim does not import $name" && return 1; }
   done
-  same_under_the_shim fortified 60
-  run under 'calls=read,pread nth=1 key=thread fault=error:EIO' 'calls=recv,recvfrom key=thread nth=1 fault=error:ECONNRESET' \
-    'calls=poll,ppoll fault=error:EINTR' -- fortified 60
-  says "open 0" "openat 0" "read -1 EIO" "pread 60" "recv -1 ECONNRESET" "recvfrom 60" "poll -1 EINTR" "ppoll -1 EINTR"
-  run under 'calls=open,openat skip=1 fault=error:EMFILE' -- fortified 60
-  says "open -1 EMFILE" "openat -1 EMFILE" "read 60" "pread 60" "recv 60" "recvfrom 60" "poll 1" "ppoll 1"
+  for victim in fortified fortified64; do
+    same_under_the_shim $victim 60
+    run under 'calls=read,pread nth=1 key=thread fault=error:EIO' 'calls=recv,recvfrom key=thread nth=1 fault=error:ECONNRESET' \
+      'calls=poll,ppoll fault=error:EINTR' -- $victim 60
+    says "open 0" "openat 0" "read -1 EIO" "pread 60" "recv -1 ECONNRESET" "recvfrom 60" "poll -1 EINTR" "ppoll -1 EINTR"
+    run under 'calls=open,openat skip=1 fault=error:EMFILE' -- $victim 60
+    says "open -1 EMFILE" "openat -1 EMFILE" "read 60" "pread 60" "recv 60" "recvfrom 60" "poll 1" "ppoll 1"
+  done
 }
 
 @test "fortified-overflow-is-still-caught" {

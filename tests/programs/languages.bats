@@ -129,7 +129,7 @@ new Worker(__filename).on('message', n => {
       a.on('end', () => { console.log('got', a.statusCode, n); server.close(); });
     }));
 });
-setTimeout(() => console.log('timer'), 1500);
+setTimeout(() => console.log('timer'), 700);
 END
   same /usr/bin/node "$place/script.js"
 }

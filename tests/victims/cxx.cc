@@ -51,7 +51,8 @@ void exceptions() {
     bool out_of_memory = false;
     volatile std::size_t huge = static_cast<std::size_t>(1) << 62;
     try {
-        delete[] new char[huge];
+        char *volatile block = new char[huge]; // volatile, or the pair may be left out
+        delete[] block;
     } catch (const std::bad_alloc &) {
         out_of_memory = true;
     }
