@@ -2,19 +2,12 @@
  * draw, in any context (signal handlers, after fork): no state, no call. `faultshim verify` runs the same code. */
 #include "decide.h"
 
-#include <errno.h>
-
 #include "draw.h"
 
 enum { DIRECT_ALIGN = 4096, PIPE_ATOMIC = 4096 /* PIPE_BUF: pipe(7) */ };
 
-/* Errors that a blocking descriptor never reports: the call would have waited. */
-static bool needs_nonblocking(int e) {
-    return e == EAGAIN || e == EWOULDBLOCK || e == EINPROGRESS || e == EALREADY;
-}
-
 static bool legal(const struct fsh_rule *rule, const struct fsh_facts *facts, int e) {
-    if (facts->kind >= FSH_ON_STREAM && !facts->nonblocking && !rule->any_errno && needs_nonblocking(e))
+    if (facts->kind >= FSH_ON_STREAM && !facts->nonblocking && !rule->any_errno && fsh_needs_nonblocking(e))
         return false;
     return fsh_rule_allows(rule, facts->call, facts->kind, e);
 }
@@ -35,32 +28,18 @@ static bool can_be_partial(const struct fsh_facts *facts) {
     return facts->size >= 2;
 }
 
-static bool can_act(const struct fsh_rule *rule, const struct fsh_fault_spec *spec, const struct fsh_facts *facts) {
-    switch (spec->kind) {
-    case FAULT_ERROR:
-    case FAULT_ERROR_AFTER:
-        return count_legal(rule, spec, facts) > 0;
-    case FAULT_SHORT:
+/* Only for what the plan found to depend on the size. */
+static bool can_act(const struct fsh_fault_spec *spec, const struct fsh_facts *facts) {
+    if (spec->kind == FAULT_SHORT || spec->kind == FAULT_CRASH)
         return can_be_partial(facts);
-    case FAULT_CRASH:
-        return spec->when != WHEN_DURING || can_be_partial(facts);
-    case FAULT_LOST:
-        return facts->size > 0 || fsh_calls[facts->call].roles.sync;
-    case FAULT_CORRUPT:
-    case FAULT_EARLY:
-        return facts->size > 0;
-    default:
-        return true;
-    }
+    return facts->size > 0;
 }
 
 uint32_t fsh_alternatives(const struct fsh_rule *rule, const struct fsh_candidate *cand, const struct fsh_facts *facts) {
-    uint32_t able = cand->alternatives;
-    if (!(cand->flags & CAND_FACTS))
-        return able;
-    for (uint32_t left = able; left; left &= left - 1) {
+    uint32_t able = facts->nonblocking ? cand->alternatives : cand->blocking;
+    for (uint32_t left = able & cand->sized; left; left &= left - 1) {
         unsigned i = (unsigned)__builtin_ctz(left);
-        if (!can_act(rule, &rule->faults[i], facts))
+        if (!can_act(&rule->faults[i], facts))
             able &= ~(1u << i);
     }
     return able;

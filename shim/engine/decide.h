@@ -3,6 +3,8 @@
 #ifndef FSH_DECIDE_H
 #define FSH_DECIDE_H
 
+#include <errno.h>
+
 #include "plan.h"
 
 /* What an alternative may depend on. */
@@ -22,6 +24,11 @@ struct fsh_verdict {
     uint64_t amount;     /* bytes, ns, bits: as the fault has it */
     uint64_t key, ordinal, word;
 };
+
+/* Errors that a descriptor in blocking mode never reports: the call would have waited. */
+static inline bool fsh_needs_nonblocking(int e) {
+    return e == EAGAIN || e == EWOULDBLOCK || e == EINPROGRESS || e == EALREADY;
+}
 
 /* Fault lines of the candidate that can act on these facts, as bits: 0 means that the rule does not match. */
 uint32_t fsh_alternatives(const struct fsh_rule *rule, const struct fsh_candidate *cand, const struct fsh_facts *facts);

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "decide.h"
 #include "draw.h"
 #include "text.h"
 
@@ -312,12 +313,9 @@ static int compile(const struct fsh_rule *rule, struct reach *reach, struct fsh_
     return r;
 }
 
-/* The alternative can act or not by the size, O_NONBLOCK or O_DIRECT. */
-static bool depends(const struct fsh_rule *rule, const struct fsh_fault_spec *spec, unsigned call, unsigned kind) {
+/* Whether the fault line can act or not by the size or O_DIRECT. */
+static bool depends_on_size(const struct fsh_fault_spec *spec, unsigned call) {
     switch (spec->kind) {
-    case FAULT_ERROR:
-    case FAULT_ERROR_AFTER:
-        return kind >= FSH_ON_STREAM && !rule->any_errno;
     case FAULT_CRASH:
         return spec->when == WHEN_DURING;
     case FAULT_LOST:
@@ -328,6 +326,21 @@ static bool depends(const struct fsh_rule *rule, const struct fsh_fault_spec *sp
         return true;
     default:
         return false;
+    }
+}
+
+/* Looks at the errnos of one fault line that are legal there: is one of them for non-blocking descriptors, and one for all? */
+static void ask_mode(const struct fsh_rule *rule, const struct fsh_fault_spec *spec, unsigned call, unsigned kind,
+                     bool *nonblocking, bool *blocking) {
+    *nonblocking = false;
+    *blocking = spec->n_errnos == 0;
+    for (unsigned i = 0; i < spec->n_errnos; i++) {
+        int e = spec->errnos[i];
+        if (!fsh_rule_allows(rule, call, kind, e))
+            continue;
+        bool needs = kind >= FSH_ON_STREAM && !rule->any_errno && fsh_needs_nonblocking(e);
+        *nonblocking |= needs;
+        *blocking |= !needs;
     }
 }
 
@@ -345,9 +358,16 @@ static struct fsh_candidate candidate(const struct fsh_rule *rule, unsigned call
         cand.flags |= CAND_COUNT;
     if (rule->cont)
         cand.flags |= CAND_CONTINUE;
-    for (unsigned i = 0; i < rule->n_faults; i++)
-        if ((alternatives & (1u << i)) && depends(rule, &rule->faults[i], call, kind))
-            cand.flags |= CAND_FACTS;
+    for (unsigned i = 0; i < rule->n_faults; i++) {
+        bool nonblocking, blocking;
+        if (!(alternatives & (1u << i)))
+            continue;
+        ask_mode(rule, &rule->faults[i], call, kind, &nonblocking, &blocking);
+        cand.blocking |= (uint32_t)blocking << i;
+        cand.sized |= (uint32_t)depends_on_size(&rule->faults[i], call) << i;
+        cand.flags |= nonblocking ? CAND_FACTS | CAND_NONBLOCK : 0;
+    }
+    cand.flags |= cand.sized ? CAND_FACTS : 0;
     return cand;
 }
 

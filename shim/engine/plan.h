@@ -162,13 +162,16 @@ enum {
     CAND_FILTER = 1, /* path, peer, local, fd, size, caller, thread: matched before it counts */
     CAND_COUNT = 2,  /* nth, skip, interval, space, times, sticky */
     CAND_CONTINUE = 4,
-    CAND_FACTS = 8 /* some alternative depends on the size, on O_NONBLOCK or on O_DIRECT */
+    CAND_FACTS = 8,    /* some alternative depends on the size, on O_NONBLOCK or on O_DIRECT */
+    CAND_NONBLOCK = 16 /* …on O_NONBLOCK, which costs a system call to know */
 };
 
 /* One rule as seen from one call on one kind. */
 struct fsh_candidate {
     uint64_t threshold;    /* of the probability: 0 never, UINT64_MAX always */
     uint32_t alternatives; /* bit i: fault line i fits this call */
+    uint32_t blocking;     /* of these: can act on a descriptor in blocking mode */
+    uint32_t sized;        /* of these: depend on the size or O_DIRECT */
     uint16_t rule;
     uint8_t key;   /* enum fsh_key, resolved */
     uint8_t flags; /* CAND_ */
