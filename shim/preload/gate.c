@@ -115,9 +115,9 @@ static bool matches(struct fsh_thread *t, const struct fsh_rule *rule, const str
     return !rule->caller.n || caller_matches(rule, c->caller);
 }
 
-static struct fsh_facts facts_of(const struct call *c) {
+static struct fsh_facts facts_of(const struct call *c, uint8_t flags_of_candidate) {
     struct fsh_facts facts = {.call = (uint16_t)c->call, .kind = (uint8_t)c->kind, .direct = c->direct, .size = c->size};
-    if (c->fd >= 0 && (c->kind == FSH_ON_STREAM || c->kind == FSH_ON_DGRAM || c->kind == FSH_ON_PIPE || c->kind == FSH_ON_EVENT)) {
+    if (flags_of_candidate & CAND_NONBLOCK && c->fd >= 0) {
         long flags = fsh_sys2(SYS_fcntl, c->fd, F_GETFL);
         facts.nonblocking = flags >= 0 && (flags & O_NONBLOCK);
     }
@@ -214,7 +214,7 @@ struct round {
 static COLD void fire(struct fsh_hit *hit, struct round *round, const struct fsh_candidate *cand, uint32_t alternatives,
                       const struct call *c, const struct count *n, uint64_t word, bool was_stuck) {
     const struct fsh_rule *rule = &fsh_shim.rules[cand->rule];
-    struct fsh_facts facts = facts_of(c);
+    struct fsh_facts facts = facts_of(c, cand->flags);
     struct fsh_verdict v = {.key = n->key, .ordinal = n->ordinal, .word = word};
     fsh_choose(rule, alternatives, &facts, word, &v);
     v.rule = cand->rule;
@@ -248,7 +248,7 @@ static void look(struct fsh_thread *t, struct round *round, const struct fsh_can
     if (filtered && !matches(t, rule, c))
         return;
     if (cand->flags & CAND_FACTS) {
-        struct fsh_facts facts = facts_of(c);
+        struct fsh_facts facts = facts_of(c, cand->flags);
         alternatives = fsh_alternatives(rule, cand, &facts);
         if (!alternatives)
             return;

@@ -79,6 +79,8 @@ struct fsh_shim {
     bool refuses_io_uring;
     bool replays;
     struct fsh_places places;
+    uintptr_t loader; /* where ld.so is mapped */
+    size_t loader_size;
 };
 enum { NO_SLOT = 0xffff };
 extern struct fsh_shim fsh_shim;

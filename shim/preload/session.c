@@ -132,6 +132,10 @@ static void know_own_paths(void) {
     link_of("/proc/self/exe", program);
     struct dl_find_object object;
     const char *name = _dl_find_object((void *)fsh_session_start, &object) == 0 ? object.dlfo_link_map->l_name : "";
+    if (_dl_find_object((void *)_r_debug.r_ldbase, &object) == 0) {
+        fsh_shim.loader = (uintptr_t)object.dlfo_map_start;
+        fsh_shim.loader_size = (size_t)((char *)object.dlfo_map_end - (char *)object.dlfo_map_start);
+    }
     char dir[FSH_PATH_MAX] = "/";
     fsh_sys2(SYS_getcwd, dir, sizeof dir);
     if (fsh_path_absolute(library, dir, name) < 0)

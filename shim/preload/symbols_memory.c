@@ -7,8 +7,13 @@
 
 #include <stdarg.h>
 
+/* ld.so allocates for new threads and libraries, and nobody could handle a failure there: its calls are never considered. */
+static inline bool by_loader(const void *caller) {
+    return (uintptr_t)caller - fsh_shim.loader < fsh_shim.loader_size;
+}
+
 static inline struct fsh_hit *consider(enum fsh_call call, uint64_t size, const void *caller) {
-    return UNLIKELY(fsh_watch[call]) ? fsh_consider(call, size, caller) : NULL;
+    return UNLIKELY(fsh_watch[call]) && !by_loader(caller) ? fsh_consider(call, size, caller) : NULL;
 }
 
 void *fsh_door_malloc(size_t size) {
