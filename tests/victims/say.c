@@ -47,6 +47,17 @@ static bool messages, is_file;
 static uint64_t read_at, write_at; /* place in the stream, for the pattern */
 static char current_path[256] = "data";
 
+/* By a system call of its own, so that what say says is no call of the program that is looked at. */
+static long write_unseen(const char *bytes, long n) {
+#ifdef __x86_64__
+    long ret;
+    __asm__ volatile("syscall" : "=a"(ret) : "a"(SYS_write), "D"(1), "S"(bytes), "d"(n) : "rcx", "r11", "memory");
+    return ret;
+#else
+    return syscall(SYS_write, 1, bytes, n);
+#endif
+}
+
 static void print(const char *format, ...) {
     char line[512];
     va_list ap;
@@ -54,11 +65,10 @@ static void print(const char *format, ...) {
     int n = vsnprintf(line, sizeof line, format, ap);
     va_end(ap);
     for (int done = 0; done < n;) {
-        ssize_t w = write(1, line + done, (size_t)(n - done));
-        if (w > 0)
-            done += (int)w;
-        else if (errno != EINTR)
+        long w = write_unseen(line + done, n - done);
+        if (w <= 0)
             _exit(98);
+        done += (int)w;
     }
 }
 
