@@ -73,7 +73,7 @@ bool fsh_fault_fits(enum fsh_fault_kind fault, enum fsh_call call, enum fsh_kind
     case FIT_SHORT:
         return divisible(row, kind);
     case FIT_DATA:
-        return fsh_call_has_data(call);
+        return fsh_call_has_data(call) && kind != FSH_ON_EVENT;
     case FIT_LOST:
         return roles->sync || (class == C_FILE_WRITE && (roles->in || roles->iov_in));
     case FIT_SLEEP:

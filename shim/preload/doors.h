@@ -18,13 +18,14 @@
 /* Asks by what the call acts on. `r` is constant, so one of these is left. */
 INLINE struct fsh_hit *fsh_consider_call(enum fsh_call call, const struct fsh_roles *r, const long *a, const void *caller) {
     const uint64_t size = fsh_size(r, a);
+    const int mflags = r->mflags ? (int)a[r->mflags - 1] : 0;
     if (r->addr)
-        return fsh_consider_address(call, (int)a[r->fd - 1], (const void *)a[r->addr - 1], (unsigned)a[r->addrlen - 1], size,
-                                    caller);
+        return fsh_consider_address(call, (int)a[r->fd - 1], mflags, (const void *)a[r->addr - 1], (unsigned)a[r->addrlen - 1],
+                                    size, caller);
     if (r->msg_in)
-        return fsh_consider_message(call, (int)a[r->fd - 1], (const struct msghdr *)a[r->msg_in - 1], size, caller);
+        return fsh_consider_message(call, (int)a[r->fd - 1], mflags, (const struct msghdr *)a[r->msg_in - 1], size, caller);
     if (r->fd)
-        return fsh_consider_fd(call, (int)a[r->fd - 1], size, caller);
+        return fsh_consider_fd(call, (int)a[r->fd - 1], mflags, size, caller);
     if (r->path)
         return fsh_consider_path(call, r->dirfd ? (int)a[r->dirfd - 1] : AT_FDCWD, (const char *)a[r->path - 1],
                                  r->oflags ? (int)a[r->oflags - 1] : 0, size, caller);

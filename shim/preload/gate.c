@@ -98,6 +98,7 @@ struct call {
     enum fsh_call call;
     enum fsh_kind kind;
     int fd; /* -1: none */
+    int mflags;
     bool direct;
     struct fsh_resource *resource;
     uint64_t size;
@@ -119,7 +120,7 @@ static struct fsh_facts facts_of(const struct call *c, uint8_t flags_of_candidat
     struct fsh_facts facts = {.call = (uint16_t)c->call, .kind = (uint8_t)c->kind, .direct = c->direct, .size = c->size};
     if (flags_of_candidate & CAND_NONBLOCK && c->fd >= 0) {
         long flags = fsh_sys2(SYS_fcntl, c->fd, F_GETFL);
-        facts.nonblocking = flags >= 0 && (flags & O_NONBLOCK);
+        facts.nonblocking = (flags >= 0 && (flags & O_NONBLOCK)) || c->mflags & MSG_DONTWAIT;
     }
     return facts;
 }
@@ -397,18 +398,19 @@ struct fsh_hit *fsh_consider(enum fsh_call call, uint64_t size, const void *call
     return decide_by_thread(t, &fsh_shim.plan->on[call][FSH_ON_NONE], call, size, caller);
 }
 
-static struct fsh_hit *decide_on(struct fsh_thread *t, enum fsh_call call, int fd, struct fsh_resource *r, enum fsh_kind kind,
-                                 bool direct, uint64_t size, const void *caller) {
+static struct fsh_hit *decide_on(struct fsh_thread *t, enum fsh_call call, int fd, int mflags, struct fsh_resource *r,
+                                 enum fsh_kind kind, bool direct, uint64_t size, const void *caller) {
     const struct fsh_candidates *list = &fsh_shim.plan->on[call][kind];
     if (!list->n) {
         leave(t);
         return NULL;
     }
-    struct call c = {.call = call, .kind = kind, .fd = fd, .direct = direct, .resource = r, .size = size, .caller = caller};
+    struct call c = {
+        .call = call, .kind = kind, .fd = fd, .mflags = mflags, .direct = direct, .resource = r, .size = size, .caller = caller};
     return decide_fully(t, list, &c);
 }
 
-struct fsh_hit *fsh_consider_fd(enum fsh_call call, int fd, uint64_t size, const void *caller) {
+struct fsh_hit *fsh_consider_fd(enum fsh_call call, int fd, int mflags, uint64_t size, const void *caller) {
     struct fsh_thread *t = enter();
     if (UNLIKELY(!t))
         return NULL;
@@ -418,7 +420,7 @@ struct fsh_hit *fsh_consider_fd(enum fsh_call call, int fd, uint64_t size, const
         leave(t);
         return NULL;
     }
-    return decide_on(t, call, fd, r, r->kind, direct, size, caller);
+    return decide_on(t, call, fd, mflags, r, r->kind, direct, size, caller);
 }
 
 struct fsh_hit *fsh_consider_path(enum fsh_call call, int dirfd, const char *path, int oflags, uint64_t size, const void *caller) {
@@ -430,17 +432,17 @@ struct fsh_hit *fsh_consider_path(enum fsh_call call, int dirfd, const char *pat
         leave(t);
         return NULL;
     }
-    return decide_on(t, call, -1, r, FSH_ON_FILE, false, size, caller);
+    return decide_on(t, call, -1, 0, r, FSH_ON_FILE, false, size, caller);
 }
 
 struct fsh_hit *fsh_consider_host(enum fsh_call call, const char *host, const void *caller) {
     struct fsh_thread *t = enter();
     if (UNLIKELY(!t))
         return NULL;
-    return decide_on(t, call, -1, fsh_resource_of_host(host), FSH_ON_NONE, false, 0, caller);
+    return decide_on(t, call, -1, 0, fsh_resource_of_host(host), FSH_ON_NONE, false, 0, caller);
 }
 
-struct fsh_hit *fsh_consider_address(enum fsh_call call, int fd, const void *addr, unsigned len, uint64_t size,
+struct fsh_hit *fsh_consider_address(enum fsh_call call, int fd, int mflags, const void *addr, unsigned len, uint64_t size,
                                      const void *caller) {
     struct fsh_thread *t = enter();
     if (UNLIKELY(!t))
@@ -450,13 +452,14 @@ struct fsh_hit *fsh_consider_address(enum fsh_call call, int fd, const void *add
         leave(t);
         return NULL;
     }
-    return decide_on(t, call, fd, r, r->kind, false, size, caller);
+    return decide_on(t, call, fd, mflags, r, r->kind, false, size, caller);
 }
 
-struct fsh_hit *fsh_consider_message(enum fsh_call call, int fd, const struct msghdr *msg, uint64_t size, const void *caller) {
+struct fsh_hit *fsh_consider_message(enum fsh_call call, int fd, int mflags, const struct msghdr *msg, uint64_t size,
+                                     const void *caller) {
     if ((uintptr_t)msg < 4096)
-        return fsh_consider_fd(call, fd, size, caller);
-    return fsh_consider_address(call, fd, msg->msg_name, msg->msg_namelen, size, caller);
+        return fsh_consider_fd(call, fd, mflags, size, caller);
+    return fsh_consider_address(call, fd, mflags, msg->msg_name, msg->msg_namelen, size, caller);
 }
 
 /* --- keeping descriptors known --- */

@@ -89,14 +89,17 @@ extern struct fsh_shim fsh_shim;
 
 /* Decide: NULL if the call passes. A hit must be handed to fsh_apply at once. */
 struct fsh_hit *fsh_consider(enum fsh_call call, uint64_t size, const void *caller);
-struct fsh_hit *fsh_consider_fd(enum fsh_call call, int fd, uint64_t size, const void *caller);
+/* `mflags`: MSG_ flags, 0 where there are none. */
+struct fsh_hit *fsh_consider_fd(enum fsh_call call, int fd, int mflags, uint64_t size, const void *caller);
 /* By path (descriptor `dirfd` or AT_FDCWD), by host name, by address. */
 struct fsh_hit *fsh_consider_path(enum fsh_call call, int dirfd, const char *path, int oflags, uint64_t size, const void *caller);
 struct fsh_hit *fsh_consider_host(enum fsh_call call, const char *host, const void *caller);
-struct fsh_hit *fsh_consider_address(enum fsh_call call, int fd, const void *addr, unsigned len, uint64_t size, const void *caller);
+struct fsh_hit *fsh_consider_address(enum fsh_call call, int fd, int mflags, const void *addr, unsigned len, uint64_t size,
+                                     const void *caller);
 
 /* A datagram or a message of a connection: by its name, if it has one. */
-struct fsh_hit *fsh_consider_message(enum fsh_call call, int fd, const struct msghdr *msg, uint64_t size, const void *caller);
+struct fsh_hit *fsh_consider_message(enum fsh_call call, int fd, int mflags, const struct msghdr *msg, uint64_t size,
+                                     const void *caller);
 
 typedef long (*fsh_invoke)(const long *a);
 /* Carries out the faults of a hit: makes the real call by `invoke` where they have one. Returns what the caller sees. */

@@ -68,7 +68,7 @@ int fsh_door_close(int fd) {
     if (LIKELY(!watch))
         return fsh_real.close(fd);
     const long a[6] = {fd};
-    struct fsh_hit *hit = watch & WATCH_CONSIDER ? fsh_consider_fd(CALL_close, fd, 0, CALLER()) : NULL;
+    struct fsh_hit *hit = watch & WATCH_CONSIDER ? fsh_consider_fd(CALL_close, fd, 0, 0, CALLER()) : NULL;
     if (watch & WATCH_TRACK && !hit)
         fsh_track_close(fd);
     if (UNLIKELY(hit))

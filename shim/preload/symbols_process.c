@@ -8,6 +8,7 @@
 
 #include <dlfcn.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <sys/prctl.h>
 
 #define EXTRA(name, ret, params) ret fsh_door_##name params DOOR(name);
@@ -167,7 +168,7 @@ int fsh_door_execveat(int dirfd, const char *path, char *const *argv, char *cons
 
 int fsh_door_fexecve(int fd, char *const *argv, char *const *envp) {
     const long a[6] = {fd, (long)argv, (long)envp};
-    struct fsh_hit *hit = fsh_watch[CALL_fexecve] & WATCH_CONSIDER ? fsh_consider_fd(CALL_fexecve, fd, 0, CALLER()) : NULL;
+    struct fsh_hit *hit = fsh_watch[CALL_fexecve] & WATCH_CONSIDER ? fsh_consider_fd(CALL_fexecve, fd, 0, 0, CALLER()) : NULL;
     return (int)(hit ? fsh_apply(hit, invoke_fexecve, a) : invoke_fexecve(a));
 }
 
@@ -320,7 +321,7 @@ int fsh_door_prctl(int option, ...) {
 void *fsh_door_dlopen(const char *path, int flags) {
     if (flags & RTLD_DEEPBIND && fsh_shim.ready) {
         flags &= ~RTLD_DEEPBIND;
-        __atomic_add_fetch(&fsh_shim.session.header->deepbind, 1, __ATOMIC_RELAXED);
+        atomic_fetch_add_explicit(&fsh_shim.session.header->deepbind, 1, memory_order_relaxed);
     }
     /* a tail call: dlopen looks at its caller for $ORIGIN and the namespace */
     return REAL(dlopen)(path, flags);
