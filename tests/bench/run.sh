@@ -75,7 +75,7 @@ for ((round = 0; round < rounds; round++)); do
 done >measured
 
 awk '
-  { key = $1 " " $2; ns[key, $3] = (key, $3) in ns && ns[key, $3] < $4 ? ns[key, $3] : $4; n[key] = $5
+  { key = $1 " " $2; at = key SUBSEP $3; if (!(at in ns) || $4 < ns[at]) ns[at] = $4; n[key] = $5
     if ($3 == "one") bytes[key] = $6 / ($2 * ($5 + 1000)); if (!(key in seen)) { seen[key] = 1; order[++count] = key } }
   END {
     printf "%-14s %7s %9s  %15s %15s %15s %15s  %9s %9s\n", "call", "threads", "bare ns", "not armed", "other call", "one rule",
