@@ -354,6 +354,8 @@ static struct fsh_candidate candidate(const struct fsh_rule *rule, unsigned call
     if (rule->path.n || rule->not_path.n || rule->peer.n || rule->local.n || rule->fd.n || rule->has_size || rule->caller.n ||
         rule->process.n || rule->thread.n)
         cand.flags |= CAND_FILTER;
+    if (rule->fd.n || rule->has_size || rule->caller.n)
+        cand.flags |= CAND_CALL;
     if (rule->nth.n || rule->has_skip || rule->has_interval || rule->has_space || rule->has_times || rule->sticky != STICKY_NO)
         cand.flags |= CAND_COUNT;
     if (rule->cont)
@@ -425,6 +427,7 @@ int fsh_plan_build(struct fsh_plan *plan, const struct fsh_profile *profile, uin
         for (unsigned k = 0; k < FSH_KINDS; k++) {
             list[c][k] = fsh_arena_get(arena, plan->on[c][k].n * sizeof ***list);
             plan->on[c][k].v = list[c][k];
+            plan->on[c][k].plain = plan->on[c][k].n > 0;
             if (!list[c][k])
                 return -ENOMEM;
         }
@@ -438,6 +441,7 @@ int fsh_plan_build(struct fsh_plan *plan, const struct fsh_profile *profile, uin
                 if (reach->alternatives[c][k]) {
                     *list[c][k] = candidate(rule, c, k, reach->alternatives[c][k]);
                     note_needs(plan, rule, c, k, list[c][k]->key);
+                    plan->on[c][k].plain &= !(list[c][k]->flags & ~CAND_CONTINUE) && list[c][k]->key == KEY_THREAD;
                     list[c][k]++;
                 }
     }

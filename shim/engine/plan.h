@@ -163,7 +163,8 @@ enum {
     CAND_COUNT = 2,  /* nth, skip, interval, space, times, sticky */
     CAND_CONTINUE = 4,
     CAND_FACTS = 8,    /* some alternative depends on the size, on O_NONBLOCK or on O_DIRECT */
-    CAND_NONBLOCK = 16 /* …on O_NONBLOCK, which costs a system call to know */
+    CAND_NONBLOCK = 16, /* …on O_NONBLOCK, which costs a system call to know */
+    CAND_CALL = 32      /* fd, size, caller: filters that differ from call to call, not only by resource and thread */
 };
 
 /* One rule as seen from one call on one kind. */
@@ -180,6 +181,7 @@ struct fsh_candidate {
 struct fsh_candidates {
     const struct fsh_candidate *v;
     unsigned n;
+    bool plain; /* all are draws keyed by thread and nothing more */
 };
 
 struct fsh_plan {

@@ -233,15 +233,20 @@ static COLD void fire(struct fsh_hit *hit, struct round *round, const struct fsh
     hit->verdicts[hit->n++] = v;
 }
 
+static inline bool wins(const struct fsh_candidate *cand, uint64_t word) {
+    return word < cand->threshold || cand->threshold == UINT64_MAX;
+}
+
 static bool fires(const struct fsh_candidate *cand, const struct call *c, const struct count *n, uint64_t word, bool *was_stuck) {
     if (!(cand->flags & CAND_COUNT))
-        return word < cand->threshold || cand->threshold == UINT64_MAX;
+        return wins(cand, word);
     *was_stuck = n->stuck && atomic_load_explicit(n->stuck, memory_order_relaxed);
     return *was_stuck || fsh_fires(&fsh_shim.rules[cand->rule], n->ordinal, n->bytes, c->size, word);
 }
 
 /* One candidate beyond the simple case. */
-static void look(struct fsh_thread *t, struct round *round, const struct fsh_candidates *list, unsigned i, struct call *c) {
+static __attribute__((noinline)) void look(struct fsh_thread *t, struct round *round, const struct fsh_candidates *list, unsigned i,
+                                           struct call *c) {
     const struct fsh_candidate *cand = &list->v[i];
     const struct fsh_rule *rule = &fsh_shim.rules[cand->rule];
     uint32_t alternatives = cand->alternatives;
@@ -265,6 +270,28 @@ static void look(struct fsh_thread *t, struct round *round, const struct fsh_can
     uint64_t word = fsh_draw(n.stream, n.ordinal);
     if (UNLIKELY(fires(cand, c, &n, word, &was_stuck)))
         fire(&t->hit, round, cand, alternatives, c, &n, word, was_stuck);
+}
+
+/* The common candidate of a call on a descriptor: matched by bits, keyed by the resource, nothing but a draw. */
+static inline bool look_quickly(struct fsh_thread *t, struct round *round, const struct fsh_candidates *list, unsigned i,
+                                struct call *c) {
+    const struct fsh_candidate *cand = &list->v[i];
+    struct fsh_resource *r = c->resource;
+    if (UNLIKELY(cand->flags & ~(CAND_FILTER | CAND_CONTINUE) || cand->key != KEY_RESOURCE || !r || (unsigned)c->fd <= 2 ||
+                 round->ended || fsh_shim.replays))
+        return false;
+    if (cand->flags & CAND_FILTER && !(bit(t->matches, cand->rule) && bit(r->matches, cand->rule)))
+        return true;
+    unsigned slot = fsh_shim.key_slot[cand->rule];
+    struct count n = {.key = r->key, .stream = r->stream[slot]};
+    n.ordinal = atomic_fetch_add_explicit(&r->counters[slot]->ordinal, 1, memory_order_relaxed);
+    t->pen.considered[cand->rule]++;
+    round->rules |= UINT64_C(1) << i;
+    round->ordinals[i] = n.ordinal;
+    uint64_t word = fsh_draw(n.stream, n.ordinal);
+    if (UNLIKELY(wins(cand, word)))
+        fire(&t->hit, round, cand, cand->alternatives, c, &n, word, false);
+    return true;
 }
 
 static COLD void record_fault(struct fsh_thread *t, const struct round *round, const struct fsh_candidates *list,
@@ -354,7 +381,8 @@ static struct fsh_hit *decide_fully(struct fsh_thread *t, const struct fsh_candi
     t->hit.n = 0;
     if (LIKELY(fsh_shim.session.header->headstart) || !in_headstart(c->call))
         for (unsigned i = 0; i < list->n; i++)
-            look(t, &round, list, i, c);
+            if (!look_quickly(t, &round, list, i, c))
+                look(t, &round, list, i, c);
     if (UNLIKELY(fsh_shim.replays))
         follow_script(t, &round, c);
     t->pen.calls[c->call]++;
@@ -366,27 +394,33 @@ static struct fsh_hit *decide_fully(struct fsh_thread *t, const struct fsh_candi
     return NULL;
 }
 
-/* The case that must be cheap: every candidate is a plain draw keyed by the thread. Anything else starts over in decide_fully,
- * which is possible because nothing has been counted yet. */
+/* The case that must be cheap: every candidate is a plain draw keyed by the thread. If one fires, what has been counted is taken
+ * back and decide_fully starts over. */
 static inline struct fsh_hit *decide_by_thread(struct fsh_thread *t, const struct fsh_candidates *list, enum fsh_call call,
                                                uint64_t size, const void *caller) {
-    struct call c = {.call = call, .kind = FSH_ON_NONE, .fd = -1, .size = size, .caller = caller};
-    if (UNLIKELY(!fsh_shim.session.header->headstart || fsh_shim.replays))
-        return decide_fully(t, list, &c);
-    for (unsigned i = 0; i < list->n; i++) {
+    bool plain = list->plain && fsh_shim.session.header->headstart && !fsh_shim.replays;
+    unsigned n = plain ? list->n : 0, i = 0;
+    uint64_t *const ordinals = t->ordinal, *const considered = t->pen.considered;
+    const uint64_t *const streams = t->stream;
+    for (; i < n; i++) {
         const struct fsh_candidate *cand = &list->v[i];
-        if (UNLIKELY(cand->flags | (cand->key != KEY_THREAD)))
-            return decide_fully(t, list, &c);
-        if (UNLIKELY(fsh_draw(t->stream[cand->rule], t->ordinal[cand->rule]) < cand->threshold || cand->threshold == UINT64_MAX))
-            return decide_fully(t, list, &c);
+        unsigned rule = cand->rule;
+        uint64_t ordinal = ordinals[rule];
+        if (UNLIKELY(wins(cand, fsh_draw(streams[rule], ordinal))))
+            break;
+        ordinals[rule] = ordinal + 1;
+        considered[rule]++;
     }
-    for (unsigned i = 0; i < list->n; i++) {
-        t->ordinal[list->v[i].rule]++;
-        t->pen.considered[list->v[i].rule]++;
+    if (UNLIKELY(i < n || !plain)) {
+        while (i-- > 0) {
+            ordinals[list->v[i].rule]--;
+            considered[list->v[i].rule]--;
+        }
+        struct call c = {.call = call, .kind = FSH_ON_NONE, .fd = -1, .size = size, .caller = caller};
+        return decide_fully(t, list, &c);
     }
     t->pen.calls[call]++;
-    uint64_t all = list->n ? ~UINT64_C(0) >> (64 - list->n) : 0;
-    fsh_pen_pass(&t->pen, &fsh_shim.session, fsh_what(call, FSH_ON_NONE, 0), all, size, 0, list);
+    fsh_pen_pass(&t->pen, &fsh_shim.session, fsh_what(call, FSH_ON_NONE, 0), ~UINT64_C(0) >> (64 - n), size, 0, list);
     leave(t);
     return NULL;
 }
