@@ -153,13 +153,15 @@ static void read_privileges(struct fsh_binary *b, int fd) {
     char caps[64];
     if (fstat(fd, &st))
         return;
-    if (st.st_mode & S_ISUID && st.st_uid != geteuid())
+    if (st.st_mode & S_ISUID)
         b->privilege = "set-user-ID";
-    else if (st.st_mode & S_ISGID && st.st_mode & S_IXGRP && st.st_gid != getegid())
+    else if (st.st_mode & S_ISGID && st.st_mode & S_IXGRP)
         b->privilege = "set-group-ID";
-    else if (geteuid() != 0 && fgetxattr(fd, "security.capability", caps, sizeof caps) > 0)
+    else if (fgetxattr(fd, "security.capability", caps, sizeof caps) > 0)
         b->privilege = "given file capabilities";
-    b->privileged = b->privilege != NULL;
+    if (b->privilege)
+        snprintf(b->obstacle, sizeof b->obstacle, "it is %s: the loader drops LD_PRELOAD where that gives it more rights",
+                 b->privilege);
 }
 
 int fsh_binary_inspect(struct fsh_binary *b, const char *path) {
@@ -205,8 +207,8 @@ const char *fsh_binary_obstacle(const struct fsh_binary *b) {
         return "it is for another machine or word size than libfaultshim.so";
     if (b->form == BINARY_ELF && !b->dynamic)
         return "it is static: nothing can be preloaded into it";
-    if (b->privileged)
-        return "it runs with more rights than its caller, so the loader drops LD_PRELOAD";
+    if (b->privilege)
+        return b->obstacle;
     return NULL;
 }
 

@@ -11,9 +11,9 @@ struct fsh_binary {
     enum fsh_binary_form form;
     bool dynamic;          /* has an interpreter, or is one's library */
     bool foreign;          /* for another machine or word size */
-    bool privileged;       /* set-user-ID, set-group-ID or file capabilities that this user does not have anyway */
-    const char *privilege; /* in words */
-    bool own_malloc;       /* defines malloc itself, or brings an allocator along */
+    const char *privilege; /* set-user-ID, set-group-ID or file capabilities, in words; NULL for none */
+    char obstacle[128];
+    bool own_malloc; /* defines malloc itself, or brings an allocator along */
     bool go;
     char interpreter[256]; /* ELF: the loader; script: its program */
     char argument[128];    /* script: the interpreter's one argument */

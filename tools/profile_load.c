@@ -205,9 +205,8 @@ static bool build(struct fsh_loaded *l, struct fsh_arena *arena) {
     return complain(fsh_plan_build(&l->plan, &l->profile, l->seed, arena, &error), &error) && name_rules(l);
 }
 
-bool fsh_load_options(struct fsh_loaded *l, const struct fsh_common *common) {
+static bool join_and_parse(struct fsh_loaded *l, const struct fsh_common *common, struct fsh_arena *arena) {
     struct text t = {0};
-    struct fsh_arena arena;
     memset(l, 0, sizeof *l);
     bool good = add(&t, "", 0);
     for (unsigned i = 0; good && i < common->n_profiles; i++)
@@ -216,7 +215,21 @@ bool fsh_load_options(struct fsh_loaded *l, const struct fsh_common *common) {
         good = add_rule(&t, common->rules[i], i + 1);
     l->text = t.data;
     l->len = t.len;
-    return good && parse(l, &arena, "profile") && choose_seed(l, common) && build(l, &arena);
+    return good && parse(l, arena, "profile") && choose_seed(l, common);
+}
+
+bool fsh_load_options(struct fsh_loaded *l, const struct fsh_common *common) {
+    struct fsh_arena arena;
+    return join_and_parse(l, common, &arena) && build(l, &arena);
+}
+
+bool fsh_load_options_whole(struct fsh_loaded *l, const struct fsh_common *common) {
+    struct fsh_arena arena;
+    if (!join_and_parse(l, common, &arena))
+        return false;
+    for (unsigned i = 0; i < l->profile.n_rules; i++)
+        l->profile.rules[i].active.always = true;
+    return build(l, &arena);
 }
 
 bool fsh_load_trace(struct fsh_loaded *l, const struct fsh_reader *reader, const char *path) {

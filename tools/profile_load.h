@@ -21,6 +21,8 @@ struct fsh_loaded {
 
 /* Each returns true, or false after a message. fsh_loaded_free takes any struct that one of these has seen. */
 bool fsh_load_options(struct fsh_loaded *loaded, const struct fsh_common *common);
+/* The same with every enabled rule in it, whatever is drawn for `active`: what the profile can do. */
+bool fsh_load_options_whole(struct fsh_loaded *loaded, const struct fsh_common *common);
 bool fsh_load_trace(struct fsh_loaded *loaded, const struct fsh_reader *reader, const char *path);
 void fsh_loaded_free(struct fsh_loaded *loaded);
 

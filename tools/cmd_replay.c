@@ -1,0 +1,347 @@
+/* cmd_replay.c: faultshim replay: the recorded command again, with the recorded outcomes in the place of draws. */
+#include <errno.h>
+#include <inttypes.h>
+#include <json-c/json.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "card.h"
+#include "commands.h"
+#include "compare.h"
+#include "out.h"
+#include "script.h"
+#include "trace_open.h"
+
+enum { ID_TIMEOUT = 300, ID_DIVERGENCE, SHOWN = 5 };
+
+static const struct fsh_option own_options[] = {
+    {ID_TIMEOUT, "timeout", "DURATION", "end the program and its children after this time (status 124)"},
+    {ID_DIVERGENCE, "on-divergence", "WHAT", "continue: look for the next step that fits (default); stop: inject nothing more"},
+};
+
+static const struct fsh_usage usage = {
+    .name = "replay",
+    .operands = "[TRACE] [-- PROGRAM [ARGUMENT]...]",
+    .summary = "Runs the recorded command again, or PROGRAM in its place, and injects the recorded faults at the recorded calls.\n"
+               "The replay has a trace of its own: --trace, or TRACE with .replay.trace at its end. The exit status is the\n"
+               "program's own; 122 if it made other calls than recorded.",
+    .common = COMMON_TRACE | COMMON_JSON | COMMON_QUIET,
+    .options = own_options,
+    .n_options = sizeof own_options / sizeof *own_options,
+};
+
+struct replay {
+    struct fsh_common common;
+    uint64_t timeout;
+    bool stop;
+    const char *path; /* of the recorded trace */
+    char **command;   /* NULL: the recorded one */
+    struct fsh_reader *recorded;
+    struct fsh_loaded loaded;
+    struct fsh_script_text script;
+    char **argv;
+    char *argv_text;
+    char trace[4096];
+};
+
+static bool take(void *arg, int id, const char *value) {
+    struct replay *replay = arg;
+    if (id == ID_TIMEOUT)
+        return fsh_option_time("--timeout", value, &replay->timeout);
+    replay->stop = !strcmp(value, "stop");
+    if (!replay->stop && strcmp(value, "continue") != 0) {
+        fsh_warn("--on-divergence '%s' is unknown; write stop or continue", value);
+        return false;
+    }
+    return true;
+}
+
+/* --- what was recorded --- */
+
+/* A NUL-separated list as an array that ends in NULL; *text holds the strings. */
+static char **split(struct fsh_text list, char **text) {
+    size_t n = 0, i = 0;
+    *text = malloc(list.len + 1);
+    if (!*text)
+        return NULL;
+    memcpy(*text, list.data, list.len);
+    (*text)[list.len] = 0;
+    for (size_t at = 0; at < list.len; at += strlen(*text + at) + 1)
+        n++;
+    char **v = calloc(n + 1, sizeof *v);
+    for (size_t at = 0; v && at < list.len; at += strlen(*text + at) + 1)
+        v[i++] = *text + at;
+    return v;
+}
+
+static bool can_be_replayed(const struct replay *replay) {
+    const struct fsh_header *h = fsh_reader_header(replay->recorded);
+    for (unsigned i = 0; i < fsh_reader_threads(replay->recorded); i++) {
+        const struct fsh_thread_info *t = fsh_reader_thread(replay->recorded, i);
+        if (h->trace_mode == TRACE_ALL && t->complete && !t->counted)
+            continue;
+        fsh_warn("%s can't be replayed: %s", replay->path,
+                 h->trace_mode != TRACE_ALL ? "the run was not recorded with trace = all"
+                 : t->counted               ? "it has decisions that were only counted; record it with a higher trace-limit"
+                                            : "parts of it are missing");
+        return false;
+    }
+    if (h->trace_mode != TRACE_ALL)
+        fsh_warn("%s can't be replayed: the run was not recorded with trace = all", replay->path);
+    return h->trace_mode == TRACE_ALL;
+}
+
+static bool restore_environment(const struct replay *replay) {
+    char *text, *equals;
+    char **env = split(fsh_reader_meta(replay->recorded, META_ENV), &text);
+    bool good = env != NULL;
+    for (char **p = env; good && *p; p++)
+        if ((equals = strchr(*p, '='))) {
+            *equals = 0;
+            good = setenv(*p, equals + 1, 1) == 0;
+        }
+    free(env);
+    free(text);
+    if (!good)
+        fsh_warn("the recorded environment can't be set: %s", strerror(errno));
+    return good;
+}
+
+static bool go_to_directory(const struct replay *replay) {
+    struct fsh_text cwd = fsh_reader_meta(replay->recorded, META_CWD);
+    char path[4096];
+    snprintf(path, sizeof path, "%.*s", (int)cwd.len, cwd.data);
+    if (!*path || chdir(path) == 0)
+        return true;
+    fsh_warn("the working directory of the run, %s: %s", path, strerror(errno));
+    return false;
+}
+
+/* Absolute, because the run's own working directory comes before it is opened. */
+static bool choose_trace(struct replay *replay) {
+    char name[4096];
+    size_t n = strlen(replay->path);
+    if (n > 6 && !strcmp(replay->path + n - 6, ".trace"))
+        n -= 6;
+    if (replay->common.trace)
+        snprintf(name, sizeof name, "%s", replay->common.trace);
+    else
+        snprintf(name, sizeof name, "%.*s.replay.trace", (int)n, replay->path);
+    char *cwd = *name == '/' ? strdup("") : getcwd(NULL, 0);
+    int len = cwd ? snprintf(replay->trace, sizeof replay->trace, "%s%s%s", cwd, *cwd ? "/" : "", name) : -1;
+    free(cwd);
+    if (len > 0 && (size_t)len < sizeof replay->trace)
+        return true;
+    fsh_warn("the path of the new trace is too long");
+    return false;
+}
+
+static bool choose_command(struct replay *replay) {
+    replay->argv = replay->command;
+    if (!replay->command)
+        replay->argv = split(fsh_reader_meta(replay->recorded, META_COMMAND), &replay->argv_text);
+    if (replay->argv && replay->argv[0])
+        return true;
+    fsh_warn("%s does not say which command was run; give one after --", replay->path);
+    return false;
+}
+
+/* --- what came of it --- */
+
+struct described {
+    FILE *out;
+    const struct fsh_reader *reader;
+    bool found;
+};
+
+static int describe(void *arg, const struct fsh_decision *d) {
+    struct described *described = arg;
+    const char *resource = fsh_resource_name(described->reader, d->resource);
+    described->found = true;
+    fputs(fsh_reader_call_name(described->reader, d->call), described->out);
+    if (*resource) {
+        fputc(' ', described->out);
+        fsh_put_safe(described->out, resource);
+    }
+    if (d->fault) {
+        fputs(" = ", described->out);
+        fsh_put_outcome(described->out, described->reader, d);
+    }
+    return 1;
+}
+
+static void say_decision(FILE *out, const struct fsh_reader *reader, int64_t thread, uint64_t n) {
+    struct described described = {out, reader, false};
+    if (thread >= 0)
+        fsh_find_decision(reader, (unsigned)thread, n, describe, &described);
+    if (!described.found)
+        fputs(thread < 0 ? "no such thread" : "no further call", out);
+}
+
+static const struct fsh_thread_info *thread_of(const struct replay *replay, const struct fsh_card *card,
+                                               const struct fsh_pair *pair) {
+    return pair->a >= 0 ? fsh_reader_thread(replay->recorded, (unsigned)pair->a)
+                        : fsh_reader_thread(card->reader, (unsigned)pair->b);
+}
+
+static double score_of(const struct fsh_comparison *c) {
+    return c->decisions_a ? (double)c->same / (double)c->decisions_a : 1;
+}
+
+static unsigned diverged_threads(const struct fsh_comparison *c) {
+    unsigned n = 0;
+    for (size_t i = 0; i < c->n; i++)
+        n += c->pairs[i].first != 0;
+    return n;
+}
+
+static void show_score(const struct replay *replay, const struct fsh_card *card, const struct fsh_comparison *c) {
+    unsigned diverged = diverged_threads(c), shown = 0;
+    fprintf(card->out,
+            "faultshim: replayed %" PRIu64 " of %" PRIu64 " faults; %" PRIu64 " of %" PRIu64 " decisions as recorded (%.4g%%)\n",
+            c->same_faults, c->faults_a, c->same, c->decisions_a, 100 * score_of(c));
+    for (size_t i = 0; i < c->n && shown < SHOWN; i++) {
+        const struct fsh_pair *pair = &c->pairs[i];
+        if (!pair->first)
+            continue;
+        const struct fsh_thread_info *t = thread_of(replay, card, pair);
+        fprintf(card->out, "faultshim:   %s/%s diverged at decision %" PRIu64 ": expected ", t->process, t->name, pair->first);
+        say_decision(card->out, replay->recorded, pair->a, pair->first);
+        fputs(", found ", card->out);
+        say_decision(card->out, card->reader, pair->b, pair->first);
+        fputc('\n', card->out);
+        shown++;
+    }
+    if (diverged > shown)
+        fprintf(card->out, "faultshim:   and %u more threads\n", diverged - shown);
+}
+
+static void put(json_object *o, const char *key, json_object *value) {
+    json_object_object_add(o, key, value);
+}
+
+static json_object *text_of(const struct fsh_reader *reader, int64_t thread, uint64_t n) {
+    char *text = NULL;
+    size_t len;
+    FILE *out = open_memstream(&text, &len);
+    if (!out)
+        return NULL;
+    say_decision(out, reader, thread, n);
+    fclose(out);
+    json_object *o = json_object_new_string(text ? text : "");
+    free(text);
+    return o;
+}
+
+static json_object *score_json(const struct replay *replay, const struct fsh_card *card, const struct fsh_comparison *c) {
+    json_object *o = json_object_new_object(), *list = json_object_new_array();
+    put(o, "trace", json_object_new_string(replay->path));
+    put(o, "decisions", json_object_new_uint64(c->decisions_a));
+    put(o, "as_recorded", json_object_new_uint64(c->same));
+    put(o, "faults", json_object_new_uint64(c->faults_a));
+    put(o, "faults_again", json_object_new_uint64(c->same_faults));
+    put(o, "score", json_object_new_double(score_of(c)));
+    for (size_t i = 0; i < c->n; i++) {
+        const struct fsh_pair *pair = &c->pairs[i];
+        if (!pair->first)
+            continue;
+        const struct fsh_thread_info *t = thread_of(replay, card, pair);
+        json_object *d = json_object_new_object();
+        put(d, "process", json_object_new_string(t->process));
+        put(d, "thread", json_object_new_string(t->name));
+        put(d, "n", json_object_new_uint64(pair->first));
+        put(d, "expected", text_of(replay->recorded, pair->a, pair->first));
+        put(d, "found", text_of(card->reader, pair->b, pair->first));
+        json_object_array_add(list, d);
+    }
+    put(o, "diverged", list);
+    return o;
+}
+
+static int report(struct replay *replay, struct fsh_card *card) {
+    struct fsh_comparison c;
+    /* sizes may differ without harm: the calls are the recorded ones all the same */
+    int e = fsh_compare(&c, replay->recorded, card->reader, 0);
+    if (e) {
+        fsh_comparison_free(&c);
+        return fsh_fail(EXIT_TROUBLE, "the replay can't be compared: %s", strerror(-e));
+    }
+    fsh_card_judge(card, EXPECT_ANY);
+    card->vacuous = false;
+    if (diverged_threads(&c) && card->run->end != END_TIMEOUT && card->status != EXIT_NOT_ATTACHED)
+        card->status = EXIT_DIVERGED;
+    if (replay->common.json && !replay->common.quiet) {
+        json_object *o = fsh_card_json(card);
+        put(o, "replay", score_json(replay, card, &c));
+        fsh_put_object(card->out, o);
+    } else if (!replay->common.quiet) {
+        fsh_card_show(card);
+        show_score(replay, card, &c);
+    }
+    fsh_comparison_free(&c);
+    return card->status;
+}
+
+/* --- the run --- */
+
+static int go(struct replay *replay) {
+    struct fsh_run run = {.argv = replay->argv,
+                          .loaded = &replay->loaded,
+                          .timeout = replay->timeout,
+                          .trace = replay->trace,
+                          .script = {replay->script.data, replay->script.len},
+                          .replayed = {replay->path, strlen(replay->path)}};
+    struct fsh_card card = {.run = NULL};
+    int status = fsh_run_find(&run);
+    if (!status)
+        status = fsh_run_prepare(&run);
+    if (!status && !replay->common.quiet && !replay->common.json)
+        fprintf(stderr, "faultshim: replaying %s, trace %s\n", replay->path, run.trace);
+    if (!status)
+        status = fsh_run_supervise(&run);
+    if (!status)
+        status = fsh_card_read(&card, &run, &replay->common, stderr);
+    if (!status)
+        status = report(replay, &card);
+    fsh_card_free(&card);
+    fsh_run_finish(&run);
+    return status;
+}
+
+static int replay_trace(struct replay *replay) {
+    int status = EXIT_TROUBLE;
+    replay->recorded = fsh_trace_open(replay->path);
+    if (!replay->recorded)
+        return status;
+    if (can_be_replayed(replay) && fsh_load_trace(&replay->loaded, replay->recorded, replay->path) && choose_trace(replay) &&
+        choose_command(replay) && fsh_script_compile(&replay->script, replay->recorded, replay->stop) &&
+        restore_environment(replay) && go_to_directory(replay))
+        status = go(replay);
+    free(replay->script.data);
+    if (!replay->command)
+        free(replay->argv);
+    free(replay->argv_text);
+    fsh_loaded_free(&replay->loaded);
+    fsh_reader_close(replay->recorded);
+    return status;
+}
+
+int fsh_cmd_replay(int argc, char **argv) {
+    struct replay replay = {.stop = false};
+    int status, n = 1;
+    /* what stands behind `--` is the command; getopt would mix it with our own operands */
+    while (n < argc && strcmp(argv[n], "--") != 0)
+        n++;
+    if (n + 1 < argc)
+        replay.command = argv + n + 1;
+    int at = fsh_options(n, argv, &usage, &replay.common, take, &replay, &status);
+    if (at >= 0 && n - at > 1) {
+        status = fsh_fail(EXIT_TROUBLE, "replay reads one trace; put a command behind --");
+    } else if (at >= 0) {
+        replay.path = n > at ? argv[at] : FSH_DEFAULT_TRACE;
+        status = replay_trace(&replay);
+    }
+    fsh_common_free(&replay.common);
+    return status;
+}

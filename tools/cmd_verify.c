@@ -1,0 +1,106 @@
+/* cmd_verify.c: faultshim verify: says whether a trace is the outcome of its seed and profile, and of nothing else. */
+#include <errno.h>
+#include <inttypes.h>
+#include <json-c/json.h>
+#include <string.h>
+
+#include "commands.h"
+#include "options.h"
+#include "out.h"
+#include "recompute.h"
+#include "trace_open.h"
+
+static const struct fsh_usage usage = {
+    .name = "verify",
+    .operands = "[TRACE]",
+    .summary = "Recomputes every decision of a trace from its seed and profile. The status is 0 if all is as recorded, 1 if not.",
+    .common = COMMON_TRACE | COMMON_JSON | COMMON_QUIET,
+};
+
+static void show_text(const struct fsh_recomputed *r) {
+    for (unsigned i = 0; i < r->n_shown; i++)
+        puts(r->shown[i]);
+    if (r->problems > r->n_shown)
+        printf("and %" PRIu64 " more\n", r->problems - r->n_shown);
+    if (r->counted)
+        printf("not checked: %" PRIu64 " decision%s that %s only counted\n", r->counted, fsh_plural(r->counted),
+               r->counted == 1 ? "was" : "were");
+    if (r->unplaced)
+        printf("not checked: whether rules fire at %" PRIu64 " pass%s after a part of the trace that is missing\n", r->unplaced,
+               r->unplaced == 1 ? "" : "es");
+    if (r->unsettled)
+        printf("not checked: whether faults are missing under %" PRIu64
+               " shared key%s, because the trace does not hold all decisions\n",
+               r->unsettled, fsh_plural(r->unsettled));
+    if (r->in_flight)
+        printf("not checked: %" PRIu64 " call%s that was being decided when a process died\n", r->in_flight,
+               fsh_plural(r->in_flight));
+    printf("%" PRIu64 " decision%s and %" PRIu64 " fault%s of %u thread%s recomputed: ", r->decisions, fsh_plural(r->decisions),
+           r->faults, fsh_plural(r->faults), r->threads, fsh_plural(r->threads));
+    if (r->problems)
+        printf("%" PRIu64 " difference%s\n", r->problems, fsh_plural(r->problems));
+    else
+        puts("all as recorded");
+}
+
+static void put(json_object *o, const char *key, json_object *value) {
+    json_object_object_add(o, key, value);
+}
+
+static void show_json(const struct fsh_recomputed *r) {
+    json_object *o = json_object_new_object(), *list = json_object_new_array(), *missing = json_object_new_object();
+    for (unsigned i = 0; i < r->n_shown; i++)
+        json_object_array_add(list, json_object_new_string(r->shown[i]));
+    put(o, "as_recorded", json_object_new_boolean(r->problems == 0));
+    put(o, "decisions", json_object_new_uint64(r->decisions));
+    put(o, "faults", json_object_new_uint64(r->faults));
+    put(o, "threads", json_object_new_uint64(r->threads));
+    put(o, "differences", json_object_new_uint64(r->problems));
+    put(o, "first", list);
+    put(missing, "counted", json_object_new_uint64(r->counted));
+    put(missing, "unplaced", json_object_new_uint64(r->unplaced));
+    put(missing, "shared_keys", json_object_new_uint64(r->unsettled));
+    put(missing, "in_flight", json_object_new_uint64(r->in_flight));
+    put(o, "not_checked", missing);
+    fsh_put_object(stdout, o);
+}
+
+static int recompute(const char *path, const struct fsh_common *common, const struct fsh_reader *reader) {
+    struct fsh_loaded loaded;
+    struct fsh_recomputed result;
+    int status = EXIT_TROUBLE;
+    if (fsh_load_trace(&loaded, reader, path)) {
+        int e = fsh_recompute(&result, reader, &loaded);
+        status = e ? fsh_fail(EXIT_TROUBLE, "recomputing failed: %s", strerror(-e)) : result.problems ? EXIT_DIFFERENT : 0;
+        if (!e && common->json)
+            show_json(&result);
+        else if (!e && (!common->quiet || result.problems))
+            show_text(&result);
+        fsh_recomputed_free(&result);
+    }
+    fsh_loaded_free(&loaded);
+    return status;
+}
+
+static bool take_nothing(void *arg, int id, const char *value) {
+    return false;
+}
+
+static int verify(const char *path, const struct fsh_common *common) {
+    struct fsh_reader *reader = fsh_trace_open(path);
+    if (!reader)
+        return EXIT_TROUBLE;
+    int status = recompute(path, common, reader);
+    fsh_reader_close(reader);
+    return fsh_out_finish(status);
+}
+
+int fsh_cmd_verify(int argc, char **argv) {
+    struct fsh_common common;
+    int status, at = fsh_options(argc, argv, &usage, &common, take_nothing, NULL, &status);
+    const char *path = at < 0 ? NULL : fsh_option_trace(argc, argv, at, &usage, &common, &status);
+    if (path)
+        status = verify(path, &common);
+    fsh_common_free(&common);
+    return status;
+}

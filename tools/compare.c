@@ -1,0 +1,162 @@
+/* compare.c: see compare.h. A thread's decisions of one trace are kept as hashes while the other's are walked. */
+#include "compare.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "draw.h"
+
+struct items {
+    const struct fsh_reader *reader;
+    struct fsh_item *v;
+    size_t n, room;
+    bool failed;
+};
+
+static uint64_t hash_text(const char *text) {
+    return fsh_hash(text, strlen(text));
+}
+
+static uint64_t hash_what(const struct fsh_reader *reader, const struct fsh_decision *d) {
+    const struct fsh_resource_info *r = fsh_reader_resource(reader, d->resource);
+    uint64_t call = hash_text(fsh_reader_call_name(reader, d->call));
+    /* unnamed in both or of the same name; numbers are given out anew in each run */
+    return fsh_fold(fsh_fold(call, d->kind), r ? hash_text(r->name) : d->resource != 0);
+}
+
+static uint64_t hash_outcome(const struct fsh_reader *reader, const struct fsh_decision *d) {
+    if (!d->fault)
+        return 0;
+    uint64_t h = hash_text(fsh_reader_rule_name(reader, d->rule));
+    h = fsh_fold(h, hash_text(fsh_reader_fault_name(reader, d->fault_kind)));
+    return fsh_fold(fsh_fold(h, (uint64_t)(int64_t)d->error), d->amount) | 1;
+}
+
+static int collect(void *arg, const struct fsh_decision *d) {
+    struct items *items = arg;
+    if (d->again && items->n) {
+        struct fsh_item *item = &items->v[items->n - 1];
+        item->outcome = fsh_fold(item->outcome, hash_outcome(items->reader, d)) | 1;
+        return 0;
+    }
+    if (items->n == items->room) {
+        size_t room = items->room ? items->room * 2 : 1024;
+        struct fsh_item *more = reallocarray(items->v, room, sizeof *more);
+        if (!more)
+            return -ENOMEM;
+        items->v = more;
+        items->room = room;
+    }
+    items->v[items->n++] = (struct fsh_item){.thread = d->thread,
+                                             .n = d->n,
+                                             .what = hash_what(items->reader, d),
+                                             .size = d->size,
+                                             .outcome = hash_outcome(items->reader, d)};
+    return 0;
+}
+
+static int read_items(struct items *items, const struct fsh_reader *reader, int64_t thread) {
+    struct fsh_visitor visitor = {items, collect, NULL};
+    items->reader = reader;
+    items->n = 0;
+    return thread < 0 ? 0 : fsh_reader_walk_thread(reader, (unsigned)thread, &visitor);
+}
+
+/* Decisions are matched by their numbers, which have gaps where blocks are missing. */
+static void compare_pair(struct fsh_pair *pair, const struct items *a, const struct items *b, unsigned flags) {
+    size_t i = 0, j = 0;
+    pair->n_a = a->n;
+    pair->n_b = b->n;
+    while (i < a->n || j < b->n) {
+        const struct fsh_item *x = i < a->n ? &a->v[i] : NULL, *y = j < b->n ? &b->v[j] : NULL;
+        bool both = x && y && x->n == y->n;
+        bool same = both && x->what == y->what && x->outcome == y->outcome && (!(flags & COMPARE_SIZES) || x->size == y->size);
+        bool take_x = x && (!y || x->n <= y->n), take_y = y && (!x || y->n <= x->n);
+        if (!same && !pair->first)
+            pair->first = take_x ? x->n : y->n;
+        pair->same += same;
+        if (take_x && x->outcome) {
+            pair->faults_a++;
+            pair->same_faults += both && x->what == y->what && x->outcome == y->outcome;
+        }
+        i += take_x;
+        j += take_y;
+    }
+}
+
+static int64_t find_partner(const struct fsh_reader *reader, const struct fsh_thread_info *t, const uint8_t *taken) {
+    for (unsigned i = 0; i < fsh_reader_threads(reader); i++) {
+        const struct fsh_thread_info *o = fsh_reader_thread(reader, i);
+        if (!taken[i] && o->key == t->key && o->process_key == t->process_key && o->image == t->image)
+            return i;
+    }
+    return -1;
+}
+
+static int pair_up(struct fsh_comparison *c, const struct fsh_reader *a, const struct fsh_reader *b) {
+    unsigned n_a = fsh_reader_threads(a), n_b = fsh_reader_threads(b);
+    uint8_t *taken = calloc(n_b + 1ul, 1);
+    c->pairs = calloc((size_t)n_a + n_b + 1, sizeof *c->pairs);
+    if (!taken || !c->pairs) {
+        free(taken);
+        return -ENOMEM;
+    }
+    for (unsigned i = 0; i < n_a; i++) {
+        int64_t partner = find_partner(b, fsh_reader_thread(a, i), taken);
+        if (partner >= 0)
+            taken[partner] = 1;
+        c->pairs[c->n++] = (struct fsh_pair){.a = i, .b = partner};
+    }
+    for (unsigned i = 0; i < n_b; i++)
+        if (!taken[i])
+            c->pairs[c->n++] = (struct fsh_pair){.a = -1, .b = i};
+    free(taken);
+    return 0;
+}
+
+int fsh_compare(struct fsh_comparison *c, const struct fsh_reader *a, const struct fsh_reader *b, unsigned flags) {
+    struct items x = {0}, y = {0};
+    memset(c, 0, sizeof *c);
+    int e = pair_up(c, a, b);
+    for (size_t i = 0; i < c->n && !e; i++) {
+        struct fsh_pair *pair = &c->pairs[i];
+        e = read_items(&x, a, pair->a);
+        if (!e)
+            e = read_items(&y, b, pair->b);
+        if (!e)
+            compare_pair(pair, &x, &y, flags);
+        c->same += pair->same;
+        c->decisions_a += pair->n_a;
+        c->decisions_b += pair->n_b;
+        c->faults_a += pair->faults_a;
+        c->same_faults += pair->same_faults;
+    }
+    free(x.v);
+    free(y.v);
+    return e;
+}
+
+void fsh_comparison_free(struct fsh_comparison *c) {
+    free(c->pairs);
+}
+
+struct find {
+    uint64_t n;
+    int (*visit)(void *arg, const struct fsh_decision *decision);
+    void *arg;
+};
+
+static int is_it(void *arg, const struct fsh_decision *d) {
+    const struct find *find = arg;
+    if (d->n < find->n)
+        return 0;
+    return d->n == find->n && !d->again ? find->visit(find->arg, d) : 1;
+}
+
+int fsh_find_decision(const struct fsh_reader *reader, unsigned thread, uint64_t n,
+                      int (*visit)(void *arg, const struct fsh_decision *decision), void *arg) {
+    struct find find = {n, visit, arg};
+    struct fsh_visitor visitor = {&find, is_it, NULL};
+    return fsh_reader_walk_thread(reader, thread, &visitor);
+}

@@ -1,0 +1,232 @@
+/* script.c: see script.h. Contexts are shared by all threads and found through a hash table; a step is then one word. */
+#include "script.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "draw.h"
+#include "faults.h"
+#include "out.h"
+#include "replay.h"
+
+struct compiler {
+    const struct fsh_reader *reader;
+    int16_t *calls; /* of the trace to those of this build; -1 for none */
+    struct fsh_script_thread *threads;
+    struct fsh_script_context *contexts;
+    struct fsh_script_fault *faults;
+    uint32_t *steps;
+    size_t n_threads, n_contexts, contexts_room, n_faults, faults_room, n_steps, steps_room;
+    uint32_t *table; /* context numbers + 1, by hash */
+    size_t table_size;
+    const char *unknown; /* a name that this build does not have */
+};
+
+static bool grow(void *array, size_t *room, size_t n, size_t item) {
+    if (n < *room)
+        return true;
+    size_t more = *room ? *room * 2 : 256;
+    void *bigger = reallocarray(*(void **)array, more, item);
+    if (!bigger)
+        return false;
+    *(void **)array = bigger;
+    *room = more;
+    return true;
+}
+
+/* --- contexts --- */
+
+static size_t slot_of(const struct compiler *c, const struct fsh_script_context *context) {
+    uint64_t h = fsh_fold((uint64_t)context->call << 8 | context->kind, context->resource_key);
+    size_t i = h & (c->table_size - 1);
+    while (c->table[i]) {
+        const struct fsh_script_context *o = &c->contexts[c->table[i] - 1];
+        if (o->call == context->call && o->kind == context->kind && o->resource_key == context->resource_key)
+            break;
+        i = (i + 1) & (c->table_size - 1);
+    }
+    return i;
+}
+
+static bool grow_table(struct compiler *c) {
+    if (c->table_size && c->n_contexts * 2 < c->table_size)
+        return true;
+    size_t size = c->table_size ? c->table_size * 2 : 1024;
+    uint32_t *table = calloc(size, sizeof *table);
+    if (!table)
+        return false;
+    free(c->table);
+    c->table = table;
+    c->table_size = size;
+    for (size_t i = 0; i < c->n_contexts; i++)
+        c->table[slot_of(c, &c->contexts[i])] = (uint32_t)i + 1;
+    return true;
+}
+
+/* The number of a context, new or known; -ENOMEM. */
+static int64_t context_of(struct compiler *c, const struct fsh_decision *d) {
+    const struct fsh_resource_info *r = fsh_reader_resource(c->reader, d->resource);
+    struct fsh_script_context context = {.call = (uint16_t)c->calls[d->call], .kind = d->kind, .resource_key = r ? r->key : 0};
+    if (!grow_table(c) || !grow(&c->contexts, &c->contexts_room, c->n_contexts, sizeof *c->contexts))
+        return -ENOMEM;
+    size_t i = slot_of(c, &context);
+    if (!c->table[i]) {
+        c->contexts[c->n_contexts++] = context;
+        c->table[i] = (uint32_t)c->n_contexts;
+    }
+    return c->table[i] - 1;
+}
+
+/* --- steps --- */
+
+static bool add_step(struct compiler *c, uint32_t word) {
+    if (!grow(&c->steps, &c->steps_room, c->n_steps, sizeof *c->steps))
+        return false;
+    c->steps[c->n_steps++] = word;
+    return true;
+}
+
+static int add_fault(struct compiler *c, const struct fsh_decision *d) {
+    if (!d->fault) { /* closes a decision that later rules did not join */
+        if (c->n_faults)
+            c->faults[c->n_faults - 1].flags &= ~(uint32_t)FAULT_MORE;
+        return 0;
+    }
+    const char *name = fsh_reader_fault_name(c->reader, d->fault_kind);
+    int kind = fsh_fault_by_name(name, strlen(name));
+    if (kind < 0) {
+        c->unknown = name;
+        return -ENOTSUP;
+    }
+    if (!grow(&c->faults, &c->faults_room, c->n_faults, sizeof *c->faults))
+        return -ENOMEM;
+    c->faults[c->n_faults++] = (struct fsh_script_fault){.rule = d->rule,
+                                                         .line = d->line,
+                                                         .fault = (uint8_t)kind,
+                                                         .error = d->error,
+                                                         .flags = d->flags & (FAULT_MORE | FAULT_STUCK),
+                                                         .amount = d->amount,
+                                                         .key = d->key,
+                                                         .ordinal = d->ordinal,
+                                                         .word = d->word,
+                                                         .bytes = d->bytes};
+    return 0;
+}
+
+static int add_decision(void *arg, const struct fsh_decision *d) {
+    struct compiler *c = arg;
+    if (d->again)
+        return add_fault(c, d);
+    if (d->call >= fsh_reader_header(c->reader)->n_calls || c->calls[d->call] < 0) {
+        c->unknown = fsh_reader_call_name(c->reader, d->call);
+        return -ENOTSUP;
+    }
+    int64_t context = context_of(c, d);
+    if (context < 0 || !add_step(c, (uint32_t)context | (d->fault ? FSH_STEP_FAULT : 0)))
+        return -ENOMEM;
+    if (!d->fault)
+        return 0;
+    return add_step(c, (uint32_t)c->n_faults) ? add_fault(c, d) : -ENOMEM;
+}
+
+/* --- threads --- */
+
+static int compare_threads(const void *a, const void *b, void *arg) {
+    const struct fsh_reader *reader = arg;
+    const struct fsh_thread_info *x = fsh_reader_thread(reader, *(const unsigned *)a),
+                                 *y = fsh_reader_thread(reader, *(const unsigned *)b);
+    if (x->process_key != y->process_key)
+        return x->process_key < y->process_key ? -1 : 1;
+    if (x->key != y->key)
+        return x->key < y->key ? -1 : 1;
+    if (x->image != y->image)
+        return x->image < y->image ? -1 : 1;
+    return x->number < y->number ? -1 : x->number > y->number;
+}
+
+static int add_threads(struct compiler *c) {
+    unsigned n = fsh_reader_threads(c->reader);
+    unsigned *order = calloc(n + 1ul, sizeof *order);
+    c->threads = calloc(n + 1ul, sizeof *c->threads);
+    int e = order && c->threads ? 0 : -ENOMEM;
+    for (unsigned i = 0; i < n && !e; i++)
+        order[i] = i;
+    if (!e && n)
+        qsort_r(order, n, sizeof *order, compare_threads, (void *)c->reader);
+    for (unsigned i = 0; i < n && !e; i++) {
+        const struct fsh_thread_info *t = fsh_reader_thread(c->reader, order[i]);
+        struct fsh_visitor visitor = {c, add_decision, NULL};
+        struct fsh_script_thread *thread = &c->threads[c->n_threads++];
+        *thread =
+            (struct fsh_script_thread){.process_key = t->process_key, .thread_key = t->key, .image = t->image, .first = c->n_steps};
+        e = fsh_reader_walk_thread(c->reader, order[i], &visitor);
+        thread->count = c->n_steps - thread->first;
+    }
+    free(order);
+    return e;
+}
+
+static bool map_calls(struct compiler *c) {
+    unsigned n = fsh_reader_header(c->reader)->n_calls;
+    c->calls = calloc(n + 1ul, sizeof *c->calls);
+    for (unsigned i = 0; c->calls && i < n; i++) {
+        const char *name = fsh_reader_call_name(c->reader, i);
+        c->calls[i] = (int16_t)fsh_call_by_name(name, strlen(name));
+    }
+    return c->calls != NULL;
+}
+
+/* --- the whole --- */
+
+static uint64_t place(uint64_t *at, size_t n, size_t item) {
+    uint64_t offset = *at;
+    *at += (n * item + 7) & ~(uint64_t)7;
+    return offset;
+}
+
+static bool write_out(struct fsh_script_text *out, const struct compiler *c, bool stop) {
+    struct fsh_script head = {.n_threads = (uint32_t)c->n_threads,
+                              .n_contexts = (uint32_t)c->n_contexts,
+                              .n_faults = (uint32_t)c->n_faults,
+                              .n_steps = c->n_steps,
+                              .stop = stop};
+    uint64_t at = sizeof head;
+    head.threads = place(&at, c->n_threads, sizeof *c->threads);
+    head.contexts = place(&at, c->n_contexts, sizeof *c->contexts);
+    head.faults = place(&at, c->n_faults, sizeof *c->faults);
+    head.steps = place(&at, c->n_steps, sizeof *c->steps);
+    char *data = calloc(1, at);
+    if (!data)
+        return false;
+    memcpy(data, &head, sizeof head);
+    if (c->n_threads)
+        memcpy(data + head.threads, c->threads, c->n_threads * sizeof *c->threads);
+    if (c->n_contexts)
+        memcpy(data + head.contexts, c->contexts, c->n_contexts * sizeof *c->contexts);
+    if (c->n_faults)
+        memcpy(data + head.faults, c->faults, c->n_faults * sizeof *c->faults);
+    if (c->n_steps)
+        memcpy(data + head.steps, c->steps, c->n_steps * sizeof *c->steps);
+    out->data = data;
+    out->len = at;
+    return true;
+}
+
+bool fsh_script_compile(struct fsh_script_text *out, const struct fsh_reader *reader, bool stop) {
+    struct compiler c = {.reader = reader};
+    int e = map_calls(&c) ? add_threads(&c) : -ENOMEM;
+    if (!e && !write_out(out, &c, stop))
+        e = -ENOMEM;
+    if (e == -ENOTSUP)
+        fsh_warn("the trace has '%s', which this version of faultshim does not know", c.unknown);
+    else if (e)
+        fsh_warn("the trace cannot be made into a replay: %s", strerror(-e));
+    free(c.calls);
+    free(c.threads);
+    free(c.contexts);
+    free(c.faults);
+    free(c.steps);
+    free(c.table);
+    return e == 0;
+}
