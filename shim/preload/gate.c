@@ -516,6 +516,10 @@ static void track_made(enum fsh_call call, const long *a, long result) {
         fsh_fd_forget((int)result);
         fsh_fd_socket((int)result);
         break;
+    case CALL_connect:
+    case CALL_bind:
+        fsh_resource_of_address(call, (int)a[0], (const void *)a[1], (unsigned)a[2]);
+        break;
     case CALL_accept:
     case CALL_accept4:
         fsh_fd_accepted((int)a[0], (int)result);
@@ -534,7 +538,8 @@ static void track_made(enum fsh_call call, const long *a, long result) {
 
 void fsh_track(enum fsh_call call, const long *a, long result) {
     int e = errno;
-    if (fsh_succeeded(&fsh_calls[call], result) && fsh_gate_close()) {
+    bool made = fsh_succeeded(&fsh_calls[call], result) || (call == CALL_connect && e == EINPROGRESS);
+    if (made && fsh_gate_close()) {
         track_made(call, a, result);
         fsh_gate_open();
     }

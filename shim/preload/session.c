@@ -212,11 +212,15 @@ static int join(const char *value) {
 
 /* --- creating: LD_PRELOAD without the command --- */
 
-static bool read_profile(const char *name, char *text, size_t size, long *len, char found[FSH_PATH_MAX]) {
+static bool read_profile(char *const *env, const char *name, char *text, size_t size, long *len, char found[FSH_PATH_MAX]) {
+    const char *dir = fsh_env(env, "FAULTSHIM_PROFILES");
+    if (!dir || !*dir)
+        dir = FSH_PROFILES_DIR;
     strcpy(found, strlen(name) < FSH_PATH_MAX ? name : "");
     *len = slurp(found, text, size);
-    if (*len == -ENOENT && !strchr(name, '/') && sizeof FSH_PROFILES_DIR + strlen(name) + 6 < FSH_PATH_MAX) {
-        strcpy(found, FSH_PROFILES_DIR "/");
+    if (*len == -ENOENT && !strchr(name, '/') && strlen(dir) + strlen(name) + 6 < FSH_PATH_MAX) {
+        strcpy(found, dir);
+        strcat(found, "/");
         strcat(found, name);
         strcat(found, ".ini");
         *len = slurp(found, text, size);
@@ -306,7 +310,7 @@ static int create(char **env, const char *profile_name) {
     struct fsh_plan *plan;
     struct fsh_session_params params = {.seed_from = SEED_DRAWN};
     int e = -EINVAL;
-    if (!read_profile(profile_name, text, TEXT, &len, found)) {
+    if (!read_profile(env, profile_name, text, TEXT, &len, found)) {
         fsh_say("FAULTSHIM_PROFILE=", profile_name, ": cannot be read");
         goto out;
     }
@@ -493,8 +497,8 @@ static int bind_plan(void) {
 }
 
 static void arm(void) {
-    static const uint8_t tracked[] = {CALL_open,   CALL_openat, CALL_creat,   CALL_fopen,  CALL_close,
-                                      CALL_socket, CALL_accept, CALL_accept4, CALL_listen, CALL_getaddrinfo};
+    static const uint8_t tracked[] = {CALL_open,   CALL_openat,  CALL_creat,  CALL_fopen,       CALL_close,   CALL_socket,
+                                      CALL_accept, CALL_accept4, CALL_listen, CALL_getaddrinfo, CALL_connect, CALL_bind};
     for (int call = 0; call < FSH_CALLS; call++)
         fsh_watch[call] = fsh_shim.plan->armed[call] ? WATCH_CONSIDER : 0;
     for (size_t i = 0; i < sizeof tracked && fsh_shim.tracks; i++)
