@@ -29,9 +29,9 @@ teardown() {
   done
 }
 
-# An environment made from nothing.
+# An environment made from nothing, and no descriptors of bats'.
 clean() {
-  env -i PATH="$PATH" HOME="$place" LANG=C.UTF-8 TMPDIR="$BATS_TEST_TMPDIR" "$@"
+  env -i PATH="$PATH" HOME="$place" LANG=C.UTF-8 TMPDIR="$BATS_TEST_TMPDIR" "$@" 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-
 }
 
 # The command under test.

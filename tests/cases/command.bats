@@ -19,7 +19,7 @@ rule='calls=write nth=2 fault=error:EIO'
   [ "$status" -eq 120 ]
   run fs run -r "$rule" -- "$victims/say" on:file write
   [ "$status" -eq 120 ]
-  [[ $output == *vacuous* ]]
+  [[ $output == *"nothing was injected"* ]]
   # a status of its own is not hidden, unless a fault is demanded
   run fs run -q -r "$rule" -- "$victims/say" on:file write exit:9
   [ "$status" -eq 9 ]
@@ -47,12 +47,14 @@ rule='calls=write nth=2 fault=error:EIO'
   cp "$victims/tiny" setuid-tiny
   chown nobody setuid-tiny
   chmod 4755 setuid-tiny
-  if ! grep -q nosuid <(findmnt -no OPTIONS -T .); then
-    run clean setpriv --reuid=65534 --clear-groups true
-    run fs check ./setuid-tiny
-    [ "$status" -eq 1 ]
-    [[ $output == *set-user-ID* ]]
-  fi
+  chmod 755 .
+  if findmnt -no OPTIONS -T . | grep -q nosuid; then skip "this file system knows no set-user-ID"; fi
+  run fs run -r "$rule" -- ./setuid-tiny
+  [ "$status" -eq 121 ]
+  [[ $output == *rights* ]]
+  run fs check ./setuid-tiny
+  [ "$status" -eq 1 ]
+  [[ $output == *set-user-ID* ]]
 }
 
 @test "run-124-timeout-ends-the-whole-tree" {
@@ -210,8 +212,8 @@ END
   [ "$(fs log --json --call fsync | wc -l)" -eq 1 ]
   [ "$(fs log --json --process 1.1 | wc -l)" -eq 1 ]
   [ "$(fs log --json --thread 1 | wc -l)" -eq 1 ]
-  [ "$(fs log --json --resource '*/b' | wc -l)" -eq 3 ]
-  [ "$(fs log --json --rule r1 --faults | wc -l)" -eq 1 ]
+  [ "$(fs log --json --path '**/b' | wc -l)" -eq 3 ]
+  [ "$(fs log --json --by-rule r1 --faults | wc -l)" -eq 1 ]
 }
 
 @test "stats-count-what-happened" {
@@ -275,7 +277,7 @@ END
 
 @test "replay-needs-no-draw-and-no-rule-to-fire-by-itself" {
   # drawn with one seed; the replay applies outcomes, in threads and children too
-  fs run -q -s 9 -o a.trace -r 'calls=write,send,malloc key=thread probability=30% fault=error-after:EIO weight=1 any-errno=yes' -- \
+  fs run -q -s 9 -o a.trace -r 'calls=write,send key=thread probability=30% fault=error-after:EIO' -- \
     "$victims/say" on:file in-thread:a:x20:write:3 in-child:x20:write:3 in-child:in-thread:b:x20:write:3 >first || true
   run fs replay -q -o b.trace a.trace
   diff first <(echo "$output")
@@ -346,11 +348,6 @@ END
   [[ $output == *static* ]]
   run fs check "$victims/tiny-jemalloc"
   [[ $output == *alloc* ]]
-  cp "$victims/tiny" setuid-tiny
-  chmod 4755 setuid-tiny
-  run fs check ./setuid-tiny
-  [ "$status" -eq 1 ]
-  [[ $output == *set-user-ID* || $output == *setuid* ]]
   printf '#!/bin/sh\ntrue\n' >script
   chmod +x script
   run fs check ./script

@@ -32,7 +32,7 @@ fault = short
 [rule network]
 calls = @net.send @net.connect @net.socket
 except = listen bind shutdown
-probability = 4%
+probability = 8%
 fault = error EACCES EINVAL ENOMEM
 fault = delay 1us..50us
 END

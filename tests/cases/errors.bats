@@ -8,12 +8,14 @@ rows() {
   printf '%s\n' '#define CALL(name, file, sock, pipe, nr, door, ret, fail, args, roles, errs, errs_sock, errs_pipe, page) ROW|name|fail|errs|errs_sock|errs_pipe' \
     '#define E(...) __VA_ARGS__' '#define E0' '#include "calls.def"' |
     gcc -E -P -I"$top/shim/engine" -x c - | tr '\n' ' ' | sed 's/ROW *|/\n/g' | sed -n 's/ *| */|/g; s/, */ /g; /|/p' | sed 's/ *$//'
+  echo
 }
 
 # What has to be there before the call can be made on this kind of descriptor.
 before() { # CALL KIND
   case $2:$1 in
   file:read | file:pread | file:readv | file:preadv | file:preadv2) echo "on:file write:4000 rewind" ;;
+  file:open* | file:creat | file:fopen) ;;
   file:*) echo "on:file" ;;
   sock:read | sock:recv* | sock:readv | sock:preadv2) echo "on:unix x3:write:1000" ;;
   sock:sendmmsg) echo "on:dgram" ;;
@@ -39,13 +41,13 @@ wanted() { # CALL HOW ERRNO: what say says of it
 
 # One run for each call: the first candidate fails with the first errno, the second with the second, and so on.
 every_errno() { # KIND CALL HOW ERRNO...
-  local kind=$1 call=$2 how=$3 rules=() lines=() ops=() n=0 name op
+  local kind=$1 call=$2 how=$3 rules=() expected=() ops=() n=0 name op
   shift 3
   read -ra ops <<<"$(before "$call" "$kind")"
   for name in "$@"; do
     n=$((n + 1))
     rules+=("calls=$call nth=$n fault=error:$name")
-    lines+=("$(wanted "$call" "$how" "$name")")
+    expected+=("$(wanted "$call" "$how" "$name")")
     case $name in
     EAGAIN | EWOULDBLOCK | EINPROGRESS | EALREADY)
       rules[n - 1]+=' any-errno=yes' ;;
@@ -59,7 +61,7 @@ every_errno() { # KIND CALL HOW ERRNO...
   run under "${rules[@]}" -- say "${ops[@]}"
   # what came before the calls that are looked at is left out
   output=$(grep "^$call " <<<"$output" | { case $call in write) tail -n "$n" ;; *) cat ;; esac })
-  says_like "${lines[@]}" || { echo "of $call on $kind, with $*: $output" && return 1; }
+  says_like "${expected[@]}" || { echo "of $call on $kind, with $*: $output" && return 1; }
   [ "$(faults | wc -l)" -eq "$n" ]
 }
 
@@ -72,14 +74,14 @@ each_call() { # KIND COLUMN
     every_errno "$1" "$call" "$how" $errs
     tried=$((tried + 1))
   done < <(rows)
-  [ "$tried" -ge "$2" ]
+  [ "$tried" -ge "$2" ] || { echo "tried $tried calls" && return 1; }
 }
 
 @test "every-call-fails-with-every-errno-of-its-row" {
   each_call file 75
 }
 @test "every-call-on-sockets-fails-with-every-errno-of-its-row" {
-  each_call sock 25
+  each_call sock 23
 }
 @test "every-call-on-pipes-fails-with-every-errno-of-its-row" {
   each_call pipe 9
@@ -141,9 +143,9 @@ each_call() { # KIND COLUMN
   run clean bash -c "ulimit -n 50; exec '$faultshim' run -q -s 1 -r 'calls=open,socket,accept,openat fault=error-after:ENFILE' -- \
     '$victims/say' x300:open:made x300:socket x300:openat:made"
   [ "$(sort -u <<<"$output")" = $'open -1 ENFILE\nopenat -1 ENFILE\nsocket -1 ENFILE' ]
-  run_say 'calls=@memory fault=error-after:ENOMEM' malloc calloc realloc reallocarray posix_memalign aligned_alloc memalign valloc pvalloc mmap
-  says "malloc NULL ENOMEM" "calloc NULL ENOMEM" "realloc NULL ENOMEM" "reallocarray NULL ENOMEM" "posix_memalign ENOMEM" \
-    "aligned_alloc NULL ENOMEM" "memalign NULL ENOMEM" "valloc NULL ENOMEM" "pvalloc NULL ENOMEM" "mmap FAILED ENOMEM"
+  # a mapping is unmapped again: there is room for far more than would fit
+  run clean bash -c "ulimit -v 1000000; exec '$faultshim' run -q -s 1 -r 'calls=mmap fault=error-after:ENOMEM' -- '$victims/say' x3000:mmap:1000000"
+  [ "$(sort <<<"$output" | uniq -c | xargs)" = "3000 mmap FAILED ENOMEM" ]
 }
 
 @test "memory-that-fails-leaves-the-old-block-and-errno-as-they-were" {
@@ -169,8 +171,9 @@ each_call() { # KIND COLUMN
 }
 
 @test "64-bit-names-meet-the-rules-of-their-calls" {
-  run under 'calls=open,pwrite,pread,ftruncate fault=error:EIO' 'calls=mmap fault=error:ENOMEM' -- say64 open pwrite on:file mmap
-  says "open -1 EIO" "pwrite -1 EIO" "on:file -1 EIO" "mmap FAILED ENOMEM"
+  run under 'calls=open nth=2 fault=error:EIO' 'calls=pwrite,pread,ftruncate fault=error:EIO' 'calls=mmap fault=error:ENOMEM' -- \
+    say64 on:file open pwrite pread ftruncate mmap
+  says "open -1 EIO" "pwrite -1 EIO" "pread -1 EIO" "ftruncate -1 EIO" "mmap FAILED ENOMEM"
 }
 
 @test "stdio-and-allocations-inside-libc-are-met-where-symbols-reach" {

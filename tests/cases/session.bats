@@ -282,8 +282,8 @@ profile() { # LINES of [faultshim] on stdin; one rule on write
   run under 'calls=write,clock_gettime probability=0 fault=delay:1ms' -- million counts 1000000
   [ "$status" -eq 137 ]
   # the counts of each thread as the log has them
-  fs log --json faultshim.trace |
-    sed -n 's/.*"process": *"1".*"thread": *"\([0-9-]*\)".*/\1/p' | sort | uniq -c >there
+  fs log --json | head -n 1 | grep -q '^{"process":"1","thread":"'
+  fs log --json | awk -F'"' '{ n[$8]++ } END { for (t in n) print n[t], t }' >there
   while read -r thread begun over; do
     there=$(awk -v t="$thread" '$2 == t { print $1 }' there)
     echo "thread $thread: began $begun, over $over, in the log ${there:-none}"

@@ -7,7 +7,7 @@
  * adds " errno-changed"; data that comes in other than it went out adds " bits=N bytes=M" (how much of it differs).
  *
  * Where an operation needs a descriptor it takes the current one, which `on:KIND` makes: file[:PATH], tcp, udp, unix, dgram,
- * pipe, stdin, stdout. Nothing here allocates or uses stdio, so that counts are those of the operations. */
+ * pipe, fd:NUMBER. Nothing here allocates or uses stdio, so that counts are those of the operations. */
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <malloc.h>
@@ -224,10 +224,8 @@ static void op_on(const char *arg) {
     } else if (!strcmp(arg, "pipe")) {
         CHECK(pipe(pair) == 0);
         current = pair[1], other = pair[0];
-    } else if (!strcmp(arg, "stdin")) {
-        current = 0;
-    } else if (!strcmp(arg, "stdout")) {
-        current = 1;
+    } else if (!strncmp(arg, "fd:", 3)) {
+        current = atoi(arg + 3);
     } else {
         print("on:%s unknown\n", arg);
         _exit(2);
@@ -495,7 +493,10 @@ static void op_connect(const char *arg) {
         listen_here();
     int fd = socket(AF_INET, SOCK_STREAM, 0);
     errno = UNTOUCHED;
-    say_ok("connect", connect(fd, (struct sockaddr *)&listening, sizeof listening));
+    int e = connect(fd, (struct sockaddr *)&listening, sizeof listening);
+    say_ok("connect", e);
+    if (e == 0)
+        close(accept(listener, NULL, NULL)); /* or the queue would be full some day */
     close(fd);
 }
 
