@@ -389,6 +389,11 @@ static void commit(struct fsh_pen *pen, uint8_t op, const void *payload, size_t 
     pen->pos += (uint32_t)(1 + len);
 }
 
+void fsh_pen_mend(struct fsh_pen *pen) {
+    if (pen->ring && pen->pos < pen->ring->size)
+        memset(pen->data + pen->pos, 0, pen->ring->size - pen->pos);
+}
+
 static void set_limit(struct fsh_pen *pen) {
     uint32_t end = pen->ring->size - RING_SLACK;
     pen->limit = pen->counting || pen->stopped ? 0 : pen->next_mark < end ? pen->next_mark : end;

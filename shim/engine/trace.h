@@ -301,6 +301,8 @@ int fsh_pen_open(struct fsh_pen *pen, struct fsh_session *session, const struct 
 void fsh_pen_close(struct fsh_pen *pen, struct fsh_session *session);
 /* A record with its fields, `len` bytes at most FSH_RECORD_MAX. */
 void fsh_pen_record(struct fsh_pen *pen, struct fsh_session *session, enum fsh_op op, const void *fields, size_t len);
+/* After a writer was left in the middle of a record: nothing of it stays. */
+void fsh_pen_mend(struct fsh_pen *pen);
 /* The slow path of fsh_pen_pass: time mark, new context, full ring. `rules` are bits over `list`. */
 void fsh_pen_pass_slow(struct fsh_pen *pen, struct fsh_session *session, const struct fsh_slot *context,
                        const struct fsh_candidates *list);

@@ -65,6 +65,14 @@ void fsh_gate_open(void) {
     leave(fsh_tls.thread);
 }
 
+void fsh_gate_abandoned(void) {
+    struct fsh_thread *t = fsh_tls.thread;
+    if (!fsh_shim.ready || t->gate || !t->known || fsh_tls.in_vfork || fsh_tls.in_attach)
+        return;
+    fsh_pen_mend(&t->pen);
+    leave(t);
+}
+
 struct fsh_thread *fsh_thread_none(void) {
     return &never;
 }
@@ -107,7 +115,9 @@ struct call {
 };
 
 static bool matches(struct fsh_thread *t, const struct fsh_rule *rule, const struct call *c) {
-    if (!bit(t->matches, rule->index) || (c->resource && !bit(c->resource->matches, rule->index)))
+    if (!bit(t->matches, rule->index))
+        return false;
+    if (c->resource ? !bit(c->resource->matches, rule->index) : rule->peer.n || rule->path.n)
         return false;
     if (c->fd >= 0 && (rule->fd.n ? !in_ranges(&rule->fd, (uint64_t)c->fd) : c->fd <= 2))
         return false;

@@ -114,6 +114,8 @@ void fsh_track_close(int fd);
 /* Our own code begins: closes the gate. False: it was closed already (nested, not started), do nothing. */
 bool fsh_gate_close(void);
 void fsh_gate_open(void);
+/* The program jumps away. With the gate closed, that is a signal handler leaving our code for good. */
+void fsh_gate_abandoned(void);
 
 /* Threads and processes. */
 struct fsh_thread *fsh_thread_attach(void);

@@ -316,6 +316,18 @@ int fsh_door_prctl(int option, ...) {
     return result;
 }
 
+/* --- longjmp out of a signal handler that has interrupted us --- */
+
+#define JUMP(name)                                                                                                                 \
+    void fsh_door_##name(struct __jmp_buf_tag *env, int value) {                                                                   \
+        fsh_gate_abandoned();                                                                                                      \
+        REAL(name)(env, value);                                                                                                    \
+    }
+JUMP(longjmp)
+JUMP(_longjmp)
+JUMP(siglongjmp)
+JUMP(__longjmp_chk)
+
 /* --- dlopen: RTLD_DEEPBIND would hide every symbol from us --- */
 
 void *fsh_door_dlopen(const char *path, int flags) {
