@@ -155,9 +155,14 @@ static int compare_decisions(const struct diff *diff) {
 
 /* --- faults as sets --- */
 
+/* A fault as a line: `id` is compared, `shown` is for people. */
+struct line {
+    char *id, *shown;
+};
+
 struct lines {
     const struct fsh_reader *reader;
-    char **v;
+    struct line *v;
     size_t n, room;
 };
 
@@ -169,25 +174,33 @@ static int keep_fault(void *arg, const struct fsh_decision *d) {
         return 0;
     if (lines->n == lines->room) {
         size_t room = lines->room ? lines->room * 2 : 64;
-        char **more = reallocarray(lines->v, room, sizeof *more);
+        struct line *more = reallocarray(lines->v, room, sizeof *more);
         if (!more)
             return -ENOMEM;
         lines->v = more;
         lines->room = room;
     }
     const struct fsh_thread_info *t = fsh_reader_thread(lines->reader, d->thread);
-    const char *resource = fsh_resource_name(lines->reader, d->resource);
-    if (asprintf(&lines->v[lines->n], "%s/%s %s %s rule %s ordinal %" PRIu64 " = %s%s%s amount %" PRIu64, t->process, t->name,
-                 fsh_reader_call_name(lines->reader, d->call), *resource ? resource : "-",
-                 fsh_reader_rule_name(lines->reader, d->rule), d->ordinal, fsh_reader_fault_name(lines->reader, d->fault_kind),
-                 d->error ? " " : "", d->error ? fsh_errno_text(d->error, number) : "", d->amount) < 0)
+    const struct fsh_resource_info *r = fsh_reader_resource(lines->reader, d->resource);
+    struct line *line = &lines->v[lines->n];
+    *line = (struct line){NULL, NULL};
+    char *what;
+    if (asprintf(&what, "rule %s ordinal %" PRIu64 " = %s%s%s amount %" PRIu64, fsh_reader_rule_name(lines->reader, d->rule),
+                 d->ordinal, fsh_reader_fault_name(lines->reader, d->fault_kind), d->error ? " " : "",
+                 d->error ? fsh_errno_text(d->error, number) : "", d->amount) < 0)
+        return -ENOMEM;
+    const char *call = fsh_reader_call_name(lines->reader, d->call);
+    int a = asprintf(&line->id, "%s/%s %s %" PRIx64 " %s", t->process, t->name, call, r ? r->key : 0, what);
+    int b = asprintf(&line->shown, "%s/%s %s %s %s", t->process, t->name, call, r ? r->name : "-", what);
+    free(what);
+    if (a < 0 || b < 0)
         return -ENOMEM;
     lines->n++;
     return 0;
 }
 
 static int compare_lines(const void *a, const void *b) {
-    return strcmp(*(char *const *)a, *(char *const *)b);
+    return strcmp(((const struct line *)a)->id, ((const struct line *)b)->id);
 }
 
 static int read_faults(struct lines *lines, const struct fsh_reader *reader) {
@@ -213,11 +226,11 @@ static uint64_t compare_sets(const struct diff *diff, const struct lines *a, con
     size_t i = 0, j = 0;
     uint64_t different = 0;
     while (i < a->n || j < b->n) {
-        int order = i == a->n ? 1 : j == b->n ? -1 : strcmp(a->v[i], b->v[j]);
+        int order = i == a->n ? 1 : j == b->n ? -1 : strcmp(a->v[i].id, b->v[j].id);
         if (order < 0)
-            show_line(diff, lists[0], 0, a->v[i]);
+            show_line(diff, lists[0], 0, a->v[i].shown);
         if (order > 0)
-            show_line(diff, lists[1], 1, b->v[j]);
+            show_line(diff, lists[1], 1, b->v[j].shown);
         different += order != 0;
         i += order <= 0;
         j += order >= 0;
@@ -226,8 +239,10 @@ static uint64_t compare_sets(const struct diff *diff, const struct lines *a, con
 }
 
 static void free_lines(struct lines *lines) {
-    for (size_t i = 0; i < lines->n; i++)
-        free(lines->v[i]);
+    for (size_t i = 0; i < lines->n; i++) {
+        free(lines->v[i].id);
+        free(lines->v[i].shown);
+    }
     free(lines->v);
 }
 

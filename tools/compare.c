@@ -21,8 +21,8 @@ static uint64_t hash_text(const char *text) {
 static uint64_t hash_what(const struct fsh_reader *reader, const struct fsh_decision *d) {
     const struct fsh_resource_info *r = fsh_reader_resource(reader, d->resource);
     uint64_t call = hash_text(fsh_reader_call_name(reader, d->call));
-    /* unnamed in both or of the same name; numbers are given out anew in each run */
-    return fsh_fold(fsh_fold(call, d->kind), r ? hash_text(r->name) : d->resource != 0);
+    /* by its key, which is the same in the next run; numbers are given out anew, and names may hold process ids */
+    return fsh_fold(fsh_fold(call, d->kind), r ? r->key : d->resource != 0);
 }
 
 static uint64_t hash_outcome(const struct fsh_reader *reader, const struct fsh_decision *d) {

@@ -50,6 +50,13 @@ static json_object *hex(uint64_t v) {
     return json_object_new_string(text);
 }
 
+/* Seconds with six digits, as everywhere in the log. */
+static json_object *seconds(uint64_t ns) {
+    char text[40];
+    snprintf(text, sizeof text, "%" PRIu64 ".%06" PRIu64, ns / 1000000000, ns % 1000000000 / 1000);
+    return json_object_new_double_s((double)ns / 1e9, text);
+}
+
 static void put_fault(json_object *o, const struct fsh_reader *reader, const struct fsh_decision *d) {
     char number[16];
     put(o, "rule", json_object_new_string(fsh_reader_rule_name(reader, d->rule)));
@@ -67,7 +74,7 @@ json_object *fsh_decision_json(const struct fsh_reader *reader, const struct fsh
     put(o, "process", json_object_new_string(t->process));
     put(o, "thread", json_object_new_string(t->name));
     put(o, "n", json_object_new_uint64(d->n));
-    put(o, "time", json_object_new_double((double)d->time / 1e9));
+    put(o, "time", seconds(d->time));
     put(o, "call", json_object_new_string(fsh_reader_call_name(reader, d->call)));
     put(o, "resource", d->resource ? json_object_new_string(fsh_resource_name(reader, d->resource)) : NULL);
     put(o, "size", json_object_new_uint64(d->size));
