@@ -37,4 +37,15 @@ static inline long fsh_sys(long nr, long a, long b, long c, long d, long e, long
 #define fsh_sys5(nr, a, b, c, d, e)    fsh_sys(nr, (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), 0)
 #define fsh_sys6(nr, a, b, c, d, e, f) fsh_sys(nr, (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), (long)(f))
 
+/* Around the few steps that a signal handler must not leave by siglongjmp. The mask is the kernel's: 64 signals. */
+static inline uint64_t fsh_block_signals(void) {
+    uint64_t all = ~UINT64_C(0), old = 0;
+    fsh_sys4(SYS_rt_sigprocmask, 0 /* SIG_BLOCK */, &all, &old, sizeof all);
+    return old;
+}
+
+static inline void fsh_restore_signals(uint64_t old) {
+    fsh_sys4(SYS_rt_sigprocmask, 2 /* SIG_SETMASK */, &old, 0, sizeof old);
+}
+
 #endif

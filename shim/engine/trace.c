@@ -389,11 +389,6 @@ static void commit(struct fsh_pen *pen, uint8_t op, const void *payload, size_t 
     pen->pos += (uint32_t)(1 + len);
 }
 
-void fsh_pen_mend(struct fsh_pen *pen) {
-    if (pen->ring && pen->pos < pen->ring->size)
-        memset(pen->data + pen->pos, 0, pen->ring->size - pen->pos);
-}
-
 static void set_limit(struct fsh_pen *pen) {
     uint32_t end = pen->ring->size - RING_SLACK;
     pen->limit = pen->counting || pen->stopped ? 0 : pen->next_mark < end ? pen->next_mark : end;
@@ -444,12 +439,8 @@ static void stop(struct fsh_pen *pen, struct fsh_session *s, int e) {
     set_limit(pen);
 }
 
-/* Room for a record and a mark; false if nothing more can be written. */
-static bool make_room(struct fsh_pen *pen, struct fsh_session *s) {
-    if (!pen->ring || pen->stopped)
-        return false;
-    if (pen->pos <= pen->ring->size - RING_SLACK)
-        return true;
+/* The ring's content goes to the file, and the ring starts with the next part. */
+static bool turn_over(struct fsh_pen *pen, struct fsh_session *s) {
     int e = append_block(s, pen->ring, pen->data, pen->pos);
     if (e) {
         stop(pen, s, e);
@@ -462,6 +453,18 @@ static bool make_room(struct fsh_pen *pen, struct fsh_session *s) {
         pen->counting = true;
     restart(pen, s);
     return true;
+}
+
+/* Room for a record and a mark; false if nothing more can be written. */
+static bool make_room(struct fsh_pen *pen, struct fsh_session *s) {
+    if (!pen->ring || pen->stopped)
+        return false;
+    if (pen->pos <= pen->ring->size - RING_SLACK)
+        return true;
+    uint64_t mask = fsh_block_signals();
+    bool room = turn_over(pen, s);
+    fsh_restore_signals(mask);
+    return room;
 }
 
 /* Passes that were only counted keep their place in the stream. */
@@ -714,4 +717,34 @@ static uint32_t length_of_stream(const uint8_t *data, uint32_t size) {
     while (p < end && (next = skip_record(p, end)))
         p = next;
     return (uint32_t)(p - data);
+}
+
+/* Decisions in a record: what the walk of a reader would count. */
+static uint64_t decisions_in(const uint8_t *record) {
+    enum { FLAGS_AT = 3 + 5 * 8 }; /* op, length, five u64: then the flags as a varint of one byte */
+    uint8_t op = record[0];
+    if (op >= OP_SAME)
+        return 1;
+    if (op == OP_FAULT)
+        return !(record[FLAGS_AT] & FAULT_MORE);
+    if (op != OP_COUNTED)
+        return 0;
+    uint64_t v = 0;
+    for (unsigned i = 0; i < 10; i++) {
+        v |= (uint64_t)(record[3 + i] & 0x7f) << (7 * i);
+        if (!(record[3 + i] & 0x80))
+            break;
+    }
+    return v;
+}
+
+void fsh_pen_mend(struct fsh_pen *pen) {
+    if (!pen->ring || pen->pos >= pen->ring->size)
+        return;
+    memset(pen->data + pen->pos, 0, pen->ring->size - pen->pos);
+    memset(pen->slots, 0, sizeof pen->slots);
+    pen->n = pen->ring->first_n + pen->counted;
+    const uint8_t *p = pen->data, *end = p + pen->pos, *next;
+    for (; p < end && (next = skip_record(p, end)); p = next)
+        pen->n += decisions_in(p);
 }

@@ -32,6 +32,7 @@ static struct fsh_resource *_Atomic buckets[BUCKETS];
 
 static struct {
     _Atomic uint32_t lock;
+    uint64_t mask; /* of the thread that holds the lock */
     char *at, *end;
     struct fsh_resource *spare;
 } pool;
@@ -51,13 +52,18 @@ static struct {
 
 /* --- memory --- */
 
+/* Signals are blocked meanwhile: a handler may leave by siglongjmp and would never unlock. */
 static void lock(void) {
+    uint64_t mask = fsh_block_signals();
     while (atomic_exchange_explicit(&pool.lock, 1, memory_order_acquire))
         fsh_sys0(SYS_sched_yield);
+    pool.mask = mask;
 }
 
 static void unlock(void) {
+    uint64_t mask = pool.mask;
     atomic_store_explicit(&pool.lock, 0, memory_order_release);
+    fsh_restore_signals(mask);
 }
 
 static void *take(size_t size) {

@@ -67,7 +67,7 @@ void fsh_gate_open(void) {
 
 void fsh_gate_abandoned(void) {
     struct fsh_thread *t = fsh_tls.thread;
-    if (!fsh_shim.ready || t->gate || !t->known || fsh_tls.in_vfork || fsh_tls.in_attach)
+    if (!fsh_shim.ready || t->gate || !t->known || fsh_tls.in_vfork)
         return;
     fsh_pen_mend(&t->pen);
     leave(t);

@@ -51,7 +51,7 @@ struct fsh_tls {
     struct fsh_identity id;    /* of the thread */
     struct fsh_identity child; /* of the child that is being made */
     uint32_t forks, creations, unnamed;
-    bool has_id, has_child, late, in_vfork, in_attach;
+    bool has_id, has_child, late, in_vfork;
     uint8_t destructor_rounds;
     uint32_t vfork_gate; /* of the parent, while its child runs */
     void *vfork_return;

@@ -644,16 +644,7 @@ static struct fsh_thread *build_thread(void *memory, size_t size) {
     return t;
 }
 
-static COLD struct fsh_thread *adopt_child(void);
-
-/* With the gate closed; returns with the gate closed. */
-struct fsh_thread *fsh_thread_attach(void) {
-    struct fsh_tls *tls = &fsh_tls;
-    if (tls->in_attach)
-        return NULL;
-    if (tls->thread != fsh_thread_none())
-        return adopt_child();
-    tls->in_attach = true;
+static struct fsh_thread *new_thread(void) {
     identify_thread();
     size_t size = thread_size();
     void *memory = allocate(size);
@@ -666,7 +657,16 @@ struct fsh_thread *fsh_thread_attach(void) {
         atomic_fetch_add(&fsh_shim.session.header->untraced, 1);
     else if (has_exit_key)
         pthread_setspecific(exit_key, t);
-    tls->in_attach = false;
+    return t;
+}
+
+static COLD struct fsh_thread *adopt_child(void);
+
+/* With the gate closed; returns with the gate closed. */
+struct fsh_thread *fsh_thread_attach(void) {
+    uint64_t mask = fsh_block_signals();
+    struct fsh_thread *t = fsh_tls.thread == fsh_thread_none() ? new_thread() : adopt_child();
+    fsh_restore_signals(mask);
     return t;
 }
 
@@ -721,7 +721,6 @@ static COLD struct fsh_thread *adopt_child(void) {
     struct fsh_tls *tls = &fsh_tls;
     struct fsh_owner *me = &fsh_shim.owner;
     struct fsh_thread *memory = tls->thread;
-    tls->in_attach = true;
     if (tls->has_child)
         fsh_shim.process = tls->child;
     else
@@ -738,9 +737,7 @@ static COLD struct fsh_thread *adopt_child(void) {
     enter_in_table();
     atomic_fetch_add(&fsh_shim.session.header->attached, 1);
     fsh_facts_fork();
-    struct fsh_thread *t = build_thread(memory, thread_size());
-    tls->in_attach = false;
-    return t;
+    return build_thread(memory, thread_size());
 }
 
 void fsh_fork_child(void) {
