@@ -118,6 +118,12 @@ void fsh_card_judge(struct fsh_card *card, enum fsh_expect expect) {
         card->status = EXIT_VACUOUS;
 }
 
+/* With trace = off no process is named in the trace. */
+static unsigned processes_of(const struct fsh_card *card) {
+    unsigned named = fsh_reader_processes(card->reader);
+    return named ? named : card->run->session.header->attached;
+}
+
 /* --- in words --- */
 
 static void line(const struct fsh_card *card, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -215,7 +221,7 @@ static void show_verdict(const struct fsh_card *card) {
 }
 
 void fsh_card_show(const struct fsh_card *card) {
-    unsigned processes = fsh_reader_processes(card->reader), threads = fsh_reader_threads(card->reader);
+    unsigned processes = processes_of(card), threads = fsh_reader_threads(card->reader);
     show_end(card);
     line(card, "%" PRIu64 " decision%s and %" PRIu64 " fault%s in %u process%s and %u thread%s", card->totals.decisions,
          fsh_plural(card->totals.decisions), card->faults, fsh_plural(card->faults), processes, processes == 1 ? "" : "es", threads,
@@ -307,7 +313,7 @@ json_object *fsh_card_json(const struct fsh_card *card) {
     put(o, "attached", json_object_new_uint64(run->session.header->attached));
     put(o, "decisions", json_object_new_uint64(card->totals.decisions));
     put(o, "faults", json_object_new_uint64(card->faults));
-    put(o, "processes", json_object_new_uint64(fsh_reader_processes(card->reader)));
+    put(o, "processes", json_object_new_uint64(processes_of(card)));
     put(o, "threads", json_object_new_uint64(fsh_reader_threads(card->reader)));
     put(o, "rules", rules_json(card));
     put(o, "first_faults", faults_json(card));

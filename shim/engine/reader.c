@@ -25,6 +25,8 @@ struct part {
     uint32_t thread, seq, image;
     uint64_t process_key, thread_key, first_n, counted;
     bool ring;
+    bool whole;   /* all of it could be read */
+    bool follows; /* nothing is missing between the part before and this one */
 };
 
 struct thread {
@@ -533,8 +535,8 @@ static int survey_part(struct fsh_reader *r, struct fsh_thread_info *info, struc
         whole = get.p;
     }
     /* a block was cut to its stream when it was written; zeros end a ring's */
-    if (whole < part->data + part->size && (!part->ring || *whole != OP_END))
-        info->complete = false;
+    part->whole = whole == part->data + part->size || (part->ring && *whole == OP_END);
+    info->complete = info->complete && part->whole;
     part->room = part->size - (uint32_t)(whole - part->data);
     part->size = (uint32_t)(whole - part->data);
     info->decisions += s.decisions;
@@ -582,14 +584,10 @@ static int survey_thread(struct fsh_reader *r, struct thread *t, struct part *pa
     t->parts = parts;
     t->n_parts = n;
     bool more = false;
-    uint64_t before = 0;
     for (unsigned i = 0; i < n; i++) {
         if (i && parts[i].seq != parts[i - 1].seq + 1)
             info->complete = false;
-        /* a ring that was copied just after it was emptied: its new count was not there yet */
-        if (i && parts[i].ring && parts[i].first_n == parts[i - 1].first_n)
-            parts[i].first_n += info->decisions + info->counted - before;
-        before = info->decisions + info->counted;
+        parts[i].follows = i && parts[i].seq == parts[i - 1].seq + 1 && parts[i - 1].whole;
         int e = survey_part(r, info, &parts[i], &more);
         if (e)
             return e;
@@ -925,6 +923,11 @@ static struct fsh_get stream_of(const struct part *part) {
     return (struct fsh_get){.p = part->data, .end = part->data + part->size};
 }
 
+/* Decisions are counted on; only behind a gap the part's own number is needed. */
+static uint64_t number_before(const struct part *part, uint64_t counted) {
+    return part->follows ? counted : part->first_n;
+}
+
 /* Looks ahead for the next place where the time is known; without one, time stands still. */
 static struct anchor look_ahead(const struct fsh_reader *r, const struct cursor *c) {
     struct fsh_get get = c->get;
@@ -942,7 +945,7 @@ static struct anchor look_ahead(const struct fsh_reader *r, const struct cursor 
         const struct part *next = &c->thread->parts[c->part + 1];
         get = stream_of(next);
         if (next_record(r, &get, &rec) && rec.op == OP_TIME)
-            return (struct anchor){next->first_n + 1, rec.value};
+            return (struct anchor){number_before(next, n) + 1, rec.value};
     }
     return (struct anchor){UINT64_MAX, c->before.time};
 }
@@ -959,7 +962,7 @@ static uint64_t time_at(const struct cursor *c, uint64_t n) {
 static void enter_part(struct cursor *c, unsigned part) {
     c->part = part;
     c->get = stream_of(&c->thread->parts[part]);
-    c->n = c->thread->parts[part].first_n;
+    c->n = number_before(&c->thread->parts[part], c->n);
     memset(c->slots, 0, sizeof c->slots);
 }
 

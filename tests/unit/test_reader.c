@@ -305,6 +305,25 @@ static void counts_what_was_only_counted(void **state) {
     fsh_reader_close(r);
 }
 
+static void keeps_its_numbers_past_the_limit(void **state) {
+    struct run run;
+    start_run(&run, 300 * 1024, TRACE_ALL);
+    for (int i = 0; i < 400000; i++) {
+        if (i % 100 == 99)
+            fault(&run, 0);
+        else
+            pass(&run, (uint64_t)i);
+    }
+    struct fsh_reader *r = open_trace();
+    const struct fsh_thread_info *t = fsh_reader_thread(r, 0);
+    assert_true(t->counted > 0);
+    assert_int_equal(t->decisions + t->counted, 400000);
+    struct tally w = walk(r);
+    assert_int_equal(w.faults, 4000);
+    assert_int_equal(w.last_n, 400000);
+    fsh_reader_close(r);
+}
+
 static void prefers_the_block_to_the_ring_it_came_from(void **state) {
     struct run run;
     start_run(&run, 1 << 30, TRACE_ALL);
@@ -431,6 +450,7 @@ int main(void) {
         TEST(keeps_a_decision_of_two_faults_together),
         TEST(merges_threads_by_time),
         TEST(counts_what_was_only_counted),
+        TEST(keeps_its_numbers_past_the_limit),
         TEST(prefers_the_block_to_the_ring_it_came_from),
         TEST(says_what_a_lost_block_left),
         TEST(refuses_what_is_no_trace),
