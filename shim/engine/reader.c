@@ -4,8 +4,6 @@
  * Runs in the tools, never in the victim. Blocks are read where they are mapped: nobody changes them once they stand. Rings may
  * be written to while we look, so they are copied first, front to back, and blocks are looked for afterwards: a ring
  * that was emptied during the copy then has its block already. */
-#include "reader.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -15,57 +13,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { CALLS_MAX = 4095, RULES_IN_LIST_MAX = FSH_CANDIDATES_MAX, CHUNK = 1 << 16 };
+#include "reader_parts.h"
 
-/* One piece of a thread's stream: a block, or what stands in a ring. */
-struct part {
-    const uint8_t *data;
-    uint32_t size; /* of what is whole */
-    uint32_t room; /* what more a ring could have held */
-    uint32_t thread, seq, image;
-    uint64_t process_key, thread_key, first_n, counted;
-    bool ring;
-    bool whole;   /* all of it could be read */
-    bool follows; /* nothing is missing between the part before and this one */
-};
-
-struct thread {
-    struct fsh_thread_info info;
-    const struct part *parts;
-    unsigned n_parts;
-};
+enum { CHUNK = 1 << 16 };
 
 struct chunk {
     struct chunk *next;
     size_t used;
     char text[CHUNK];
-};
-
-struct fsh_reader {
-    struct fsh_header header;
-    const uint8_t *bytes;
-    size_t len;
-    bool mapped;
-    int fd;
-    char *meta; /* a copy, ended by NUL */
-    size_t meta_len;
-    const char **calls, **faults, **rules;
-    unsigned n_calls, n_faults, n_rules;
-
-    uint8_t **rings;
-    size_t n_rings, rings_room;
-    struct part *parts;
-    size_t n_parts, parts_room;
-    struct thread *threads;
-    size_t n_threads;
-    struct fsh_process_info *processes;
-    size_t n_processes, processes_room;
-    unsigned *by_key; /* processes in order of key and image */
-    struct fsh_resource_info *resources;
-    size_t n_resources, resources_room;
-    struct fsh_site_info *sites;
-    size_t n_sites, sites_room;
-    struct chunk *chunks;
 };
 
 /* --- memory --- */
@@ -104,147 +59,11 @@ static const char *keep(struct fsh_reader *r, struct fsh_text text) {
     return to;
 }
 
-/* --- fields --- */
-
-uint64_t fsh_get_u64(struct fsh_get *get) {
-    uint64_t v = 0;
-    if (get->bad || get->end - get->p < 8) {
-        get->bad = true;
-        return 0;
-    }
-    memcpy(&v, get->p, 8);
-    get->p += 8;
-    return v;
-}
-
-uint64_t fsh_get_varint(struct fsh_get *get) {
-    uint64_t v = 0;
-    for (unsigned i = 0; i < 10 && get->p < get->end && !get->bad; i++) {
-        uint8_t byte = *get->p++;
-        v |= (uint64_t)(byte & 0x7f) << (7 * i);
-        if (!(byte & 0x80))
-            return v;
-    }
-    get->bad = true;
-    return 0;
-}
-
-struct fsh_text fsh_get_text(struct fsh_get *get) {
-    uint64_t len = fsh_get_varint(get);
-    if (get->bad || len > (uint64_t)(get->end - get->p)) {
-        get->bad = true;
-        return (struct fsh_text){"", 0};
-    }
-    struct fsh_text text = {(const char *)get->p, (size_t)len};
-    get->p += len;
-    return text;
-}
-
-/* A varint that must be below `limit`. */
-static uint64_t get_below(struct fsh_get *get, uint64_t limit) {
-    uint64_t v = fsh_get_varint(get);
-    if (v >= limit)
-        get->bad = true;
-    return v;
-}
-
-/* --- records --- */
-
-struct context {
-    uint16_t call;
-    uint8_t kind, n_rules;
-    uint64_t resource, site, size;
-    const uint8_t *rules, *rules_end; /* the numbers as they stand in the stream */
-};
-
-/* One record as it stands in the stream. */
-struct record {
-    uint8_t op; /* OP_SAME, OP_SIZED and OP_NEW without their slot */
-    uint8_t slot;
-    const uint8_t *fields; /* records with a length */
-    uint16_t len;
-    uint64_t value; /* time, size */
-    struct context context;
-};
-
-static void get_context(const struct fsh_reader *r, struct fsh_get *get, struct context *c) {
-    c->call = (uint16_t)get_below(get, CALLS_MAX + 1);
-    c->kind = (uint8_t)get_below(get, FSH_KINDS);
-    c->resource = fsh_get_varint(get);
-    c->site = fsh_get_varint(get);
-    c->size = fsh_get_varint(get);
-    c->n_rules = (uint8_t)get_below(get, RULES_IN_LIST_MAX + 1);
-    c->rules = get->p;
-    for (unsigned i = 0; i < c->n_rules && !get->bad; i++)
-        get_below(get, r->header.n_rules);
-    c->rules_end = get->p;
-}
-
-/* The record at get->p; false at the end, and where it is not whole. */
-static bool next_record(const struct fsh_reader *r, struct fsh_get *get, struct record *rec) {
-    if (get->p >= get->end)
-        return false;
-    uint8_t op = *get->p++;
-    rec->op = op >= OP_SAME ? op & 0xC0 : op;
-    rec->slot = op & (FSH_SLOTS - 1);
-    if (rec->op == OP_SAME)
-        return true;
-    if (rec->op == OP_SIZED) {
-        rec->value = fsh_get_varint(get);
-    } else if (rec->op == OP_NEW) {
-        get_context(r, get, &rec->context);
-    } else if (op == OP_TIME) {
-        rec->value = fsh_get_u64(get);
-    } else {
-        if (op == OP_END || get->end - get->p < 2)
-            return false;
-        memcpy(&rec->len, get->p, 2);
-        rec->fields = get->p + 2;
-        if (get->end - rec->fields < rec->len)
-            return false;
-        get->p += 2 + rec->len;
-    }
-    return !get->bad;
-}
-
-static struct fsh_get fields_of(const struct record *rec) {
-    return (struct fsh_get){.p = rec->fields, .end = rec->fields + rec->len};
-}
-
-/* What OP_FAULT holds, into a decision; `rules` takes FSH_CANDIDATES_MAX. Returns whether it made sense. */
-static bool get_fault(const struct fsh_reader *r, struct fsh_get get, struct fsh_decision *d, struct fsh_considered *rules) {
-    d->time = fsh_get_u64(&get);
-    d->key = fsh_get_u64(&get);
-    d->ordinal = fsh_get_u64(&get);
-    d->word = fsh_get_u64(&get);
-    d->bytes = fsh_get_u64(&get);
-    d->flags = (unsigned)get_below(&get, 1 << 16);
-    d->call = (uint16_t)get_below(&get, CALLS_MAX + 1);
-    d->kind = (uint8_t)get_below(&get, FSH_KINDS);
-    d->resource = fsh_get_varint(&get);
-    d->site = fsh_get_varint(&get);
-    d->size = fsh_get_varint(&get);
-    d->rule = (uint16_t)fsh_get_varint(&get);
-    d->line = (uint8_t)get_below(&get, FSH_FAULTS_MAX);
-    d->fault_kind = (uint8_t)get_below(&get, 256);
-    uint64_t zigzag = get_below(&get, UINT64_C(1) << 32);
-    d->error = (int)((int64_t)(zigzag >> 1) ^ -(int64_t)(zigzag & 1));
-    d->amount = fsh_get_varint(&get);
-    d->n_rules = (unsigned)get_below(&get, RULES_IN_LIST_MAX + 1);
-    d->rules = rules;
-    for (unsigned i = 0; i < d->n_rules && !get.bad; i++) {
-        rules[i].rule = (uint16_t)get_below(&get, r->header.n_rules);
-        rules[i].ordinal = fsh_get_varint(&get);
-    }
-    d->fault = !(d->flags & FAULT_PASSED);
-    return !get.bad && (d->rule < r->header.n_rules || !d->fault);
-}
-
 /* --- opening: the header and its texts --- */
 
 static bool header_is_sound(const struct fsh_header *h) {
     return h->header_size == sizeof *h && h->units % FSH_PAGE == 0 && h->units >= FSH_PAGE && h->n_rules <= FSH_RULES_MAX &&
-           h->n_calls <= CALLS_MAX && h->n_faults <= 256 && h->ring_data == fsh_ring_data_offset(h->n_rules, h->n_calls) &&
+           h->n_calls <= FSH_CALLS_MAX && h->n_faults <= 256 && h->ring_data == fsh_ring_data_offset(h->n_rules, h->n_calls) &&
            h->ring_pages == fsh_ring_pages(h->n_rules, h->n_calls);
 }
 
@@ -425,7 +244,7 @@ static int add_process(struct fsh_reader *r, struct fsh_get get) {
 
 static int add_resource(struct fsh_reader *r, struct fsh_get get) {
     struct fsh_resource_info res = {.number = fsh_get_varint(&get)};
-    res.kind = (enum fsh_kind)get_below(&get, FSH_KINDS);
+    res.kind = (enum fsh_kind)fsh_get_below(&get, FSH_KINDS);
     res.key = fsh_get_u64(&get);
     struct fsh_text name = fsh_get_text(&get), other = fsh_get_text(&get);
     if (get.bad)
@@ -466,13 +285,13 @@ static void name_thread(struct fsh_reader *r, struct fsh_thread_info *info, stru
 static int define(struct fsh_reader *r, struct fsh_thread_info *info, const struct record *rec) {
     switch (rec->op) {
     case OP_PROCESS:
-        return add_process(r, fields_of(rec));
+        return add_process(r, fsh_fields_of(rec));
     case OP_RESOURCE:
-        return add_resource(r, fields_of(rec));
+        return add_resource(r, fsh_fields_of(rec));
     case OP_SITE:
-        return add_site(r, fields_of(rec));
+        return add_site(r, fsh_fields_of(rec));
     case OP_THREAD:
-        name_thread(r, info, fields_of(rec));
+        name_thread(r, info, fsh_fields_of(rec));
         return 0;
     default:
         return 0;
@@ -502,14 +321,14 @@ static int survey_record(struct fsh_reader *r, struct fsh_thread_info *info, con
         s->decisions++;
         return 1;
     case OP_FAULT:
-        if (!get_fault(r, fields_of(rec), &d, rules))
+        if (!fsh_get_fault(r, fsh_fields_of(rec), &d, rules))
             return 0;
         s->decisions += !s->more;
         s->faults += d.fault;
         s->more = d.flags & FAULT_MORE;
         return 1;
     case OP_COUNTED: {
-        struct fsh_get get = fields_of(rec);
+        struct fsh_get get = fsh_fields_of(rec);
         s->counted += fsh_get_varint(&get);
         return 1;
     }
@@ -526,7 +345,7 @@ static int survey_part(struct fsh_reader *r, struct fsh_thread_info *info, struc
     struct survey s = {.more = *more};
     struct record rec;
     const uint8_t *whole = get.p;
-    while (next_record(r, &get, &rec)) {
+    while (fsh_next_record(r, &get, &rec)) {
         int kept = survey_record(r, info, &rec, &s);
         if (kept < 0)
             return kept;
@@ -861,266 +680,4 @@ int fsh_reader_totals(const struct fsh_reader *r, struct fsh_totals *totals) {
 void fsh_totals_free(struct fsh_totals *totals) {
     free(totals->considered);
     *totals = (struct fsh_totals){0};
-}
-
-/* --- walking --- */
-
-/* A place where the time is known: decision number `n` is made at `time`. */
-struct anchor {
-    uint64_t n, time;
-};
-
-/* Where a walk stands in one thread's stream. The record at hand has been read and not yet shown. */
-struct cursor {
-    const struct thread *thread;
-    unsigned index;
-    unsigned part;
-    struct fsh_get get;
-    struct anchor before, after;
-    uint64_t n;     /* decisions so far, the one at hand included */
-    uint64_t order; /* what threads are merged by: the time, never going back */
-    bool more;
-    bool again; /* the fault at hand belongs to the decision of the one before */
-    struct record rec;
-    struct context slots[FSH_SLOTS];
-};
-
-/* The time that a record tells, if it does. */
-static bool time_of(const struct record *rec, uint64_t *time) {
-    if (rec->op == OP_TIME) {
-        *time = rec->value;
-        return true;
-    }
-    if ((rec->op == OP_FAULT || rec->op == OP_EXEC || rec->op == OP_FORK || rec->op == OP_DIVERGE) && rec->len >= 8) {
-        memcpy(time, rec->fields, 8);
-        return true;
-    }
-    return false;
-}
-
-static uint64_t counted_in(const struct record *rec) {
-    struct fsh_get get = fields_of(rec);
-    return fsh_get_varint(&get);
-}
-
-/* Decisions that a record stands for. */
-static uint64_t decisions_in(const struct record *rec, bool *more) {
-    if (rec->op >= OP_SAME)
-        return 1;
-    if (rec->op == OP_COUNTED)
-        return counted_in(rec);
-    if (rec->op != OP_FAULT)
-        return 0;
-    struct fsh_get get = fields_of(rec);
-    for (int i = 0; i < 5; i++)
-        fsh_get_u64(&get);
-    bool again = *more;
-    *more = fsh_get_varint(&get) & FAULT_MORE;
-    return !again;
-}
-
-static struct fsh_get stream_of(const struct part *part) {
-    return (struct fsh_get){.p = part->data, .end = part->data + part->size};
-}
-
-/* Decisions are counted on; only behind a gap the part's own number is needed. */
-static uint64_t number_before(const struct part *part, uint64_t counted) {
-    return part->follows ? counted : part->first_n;
-}
-
-/* Looks ahead for the next place where the time is known; without one, time stands still. */
-static struct anchor look_ahead(const struct fsh_reader *r, const struct cursor *c) {
-    struct fsh_get get = c->get;
-    struct record rec;
-    uint64_t n = c->n, time;
-    bool more = c->more;
-    while (next_record(r, &get, &rec)) {
-        uint64_t step = decisions_in(&rec, &more);
-        if (time_of(&rec, &time))
-            /* a mark stands before the decision it was made for, a fault is that decision */
-            return (struct anchor){n + (rec.op == OP_FAULT ? step : 1), time};
-        n += step;
-    }
-    if (c->part + 1 < c->thread->n_parts) {
-        const struct part *next = &c->thread->parts[c->part + 1];
-        get = stream_of(next);
-        if (next_record(r, &get, &rec) && rec.op == OP_TIME)
-            return (struct anchor){number_before(next, n) + 1, rec.value};
-    }
-    return (struct anchor){UINT64_MAX, c->before.time};
-}
-
-static uint64_t time_at(const struct cursor *c, uint64_t n) {
-    const struct anchor *a = &c->before, *b = &c->after;
-    if (n <= a->n || b->time <= a->time || b->n <= a->n)
-        return a->time;
-    if (n >= b->n)
-        return b->time;
-    return a->time + (uint64_t)((unsigned __int128)(b->time - a->time) * (n - a->n) / (b->n - a->n));
-}
-
-static void enter_part(struct cursor *c, unsigned part) {
-    c->part = part;
-    c->get = stream_of(&c->thread->parts[part]);
-    c->n = number_before(&c->thread->parts[part], c->n);
-    memset(c->slots, 0, sizeof c->slots);
-}
-
-static void start(struct cursor *c, const struct fsh_reader *r, unsigned index) {
-    c->thread = &r->threads[index];
-    c->index = index;
-    c->order = 0;
-    c->more = c->again = false;
-    c->before = c->after = (struct anchor){0, 0};
-    enter_part(c, 0);
-}
-
-static void settle_time(const struct fsh_reader *r, struct cursor *c) {
-    uint64_t time;
-    if (time_of(&c->rec, &time)) {
-        c->before = (struct anchor){c->n + (c->rec.op != OP_FAULT), time};
-        c->after = look_ahead(r, c);
-    } else {
-        time = time_at(c, c->n);
-    }
-    if (time > c->order)
-        c->order = time;
-}
-
-/* The next record that is to be shown; false at the end of the stream. */
-static bool advance(const struct fsh_reader *r, struct cursor *c) {
-    for (;;) {
-        if (!next_record(r, &c->get, &c->rec)) {
-            if (c->part + 1 == c->thread->n_parts)
-                return false;
-            enter_part(c, c->part + 1);
-            continue;
-        }
-        bool more = c->more;
-        c->n += decisions_in(&c->rec, &c->more);
-        c->again = c->rec.op == OP_FAULT && more;
-        settle_time(r, c);
-        if (c->rec.op == OP_NEW)
-            c->slots[c->rec.slot] = c->rec.context;
-        else if (c->rec.op == OP_SIZED)
-            c->slots[c->rec.slot].size = c->rec.value;
-        if (c->rec.op != OP_TIME)
-            return true;
-    }
-}
-
-/* What is shown: one for a whole walk, so that lists of rules are spelled out once for each change of context. */
-struct show {
-    const struct fsh_reader *reader;
-    const struct fsh_visitor *visitor;
-    const uint8_t *list; /* whose numbers stand in `rules` */
-    struct fsh_considered rules[FSH_CANDIDATES_MAX];
-};
-
-static void spell_rules(struct show *show, const struct context *context) {
-    if (show->list == context->rules)
-        return;
-    struct fsh_get get = {.p = context->rules, .end = context->rules_end};
-    for (unsigned i = 0; i < context->n_rules; i++)
-        show->rules[i] = (struct fsh_considered){.rule = (uint16_t)fsh_get_varint(&get)};
-    show->list = context->rules;
-}
-
-static int show_pass(struct show *show, const struct cursor *c) {
-    const struct context *context = &c->slots[c->rec.slot];
-    spell_rules(show, context);
-    struct fsh_decision d = {.thread = c->index,
-                             .n = c->n,
-                             .time = c->order,
-                             .call = context->call,
-                             .kind = context->kind,
-                             .resource = context->resource,
-                             .site = context->site,
-                             .size = context->size,
-                             .rules = show->rules,
-                             .n_rules = context->n_rules};
-    return show->visitor->decision(show->visitor->arg, &d);
-}
-
-static int show_fault(struct show *show, const struct cursor *c) {
-    struct fsh_decision d = {.thread = c->index, .n = c->n, .again = c->again};
-    show->list = NULL;
-    get_fault(show->reader, fields_of(&c->rec), &d, show->rules);
-    return show->visitor->decision(show->visitor->arg, &d);
-}
-
-static int show_record(struct show *show, const struct cursor *c) {
-    const struct fsh_visitor *visitor = show->visitor;
-    if (c->rec.op >= OP_SAME)
-        return visitor->decision ? show_pass(show, c) : 0;
-    if (c->rec.op == OP_FAULT)
-        return visitor->decision ? show_fault(show, c) : 0;
-    struct fsh_event event = {
-        .thread = c->index, .op = c->rec.op, .n = c->n, .time = c->order, .fields = c->rec.fields, .len = c->rec.len};
-    return visitor->event ? visitor->event(visitor->arg, &event) : 0;
-}
-
-int fsh_reader_walk_thread(const struct fsh_reader *r, unsigned index, const struct fsh_visitor *visitor) {
-    struct cursor *c = calloc(1, sizeof *c);
-    if (!c)
-        return -ENOMEM;
-    struct show show = {.reader = r, .visitor = visitor};
-    int e = 0;
-    start(c, r, index);
-    while (!e && advance(r, c))
-        e = show_record(&show, c);
-    free(c);
-    return e;
-}
-
-/* --- walking all threads: a heap of cursors, the earliest first --- */
-
-static bool earlier(const struct cursor *a, const struct cursor *b) {
-    return a->order != b->order ? a->order < b->order : a->index < b->index;
-}
-
-static void sift_down(struct cursor **heap, size_t n, size_t i) {
-    struct cursor *moving = heap[i];
-    for (size_t child; (child = 2 * i + 1) < n; i = child) {
-        if (child + 1 < n && earlier(heap[child + 1], heap[child]))
-            child++;
-        if (!earlier(heap[child], moving))
-            break;
-        heap[i] = heap[child];
-    }
-    heap[i] = moving;
-}
-
-static int merge(struct show *show, struct cursor **heap, size_t n) {
-    for (size_t i = n / 2; i-- > 0;)
-        sift_down(heap, n, i);
-    while (n) {
-        int e = show_record(show, heap[0]);
-        if (e)
-            return e;
-        if (!advance(show->reader, heap[0]))
-            heap[0] = heap[--n];
-        if (n)
-            sift_down(heap, n, 0);
-    }
-    return 0;
-}
-
-int fsh_reader_walk(const struct fsh_reader *r, const struct fsh_visitor *visitor) {
-    struct cursor *cursors = calloc(r->n_threads + 1, sizeof *cursors);
-    struct cursor **heap = calloc(r->n_threads + 1, sizeof *heap);
-    int e = cursors && heap ? 0 : -ENOMEM;
-    size_t n = 0;
-    for (unsigned i = 0; i < r->n_threads && !e; i++) {
-        start(&cursors[i], r, i);
-        if (advance(r, &cursors[i]))
-            heap[n++] = &cursors[i];
-    }
-    if (!e) {
-        struct show show = {.reader = r, .visitor = visitor};
-        e = merge(&show, heap, n);
-    }
-    free(heap);
-    free(cursors);
-    return e;
 }

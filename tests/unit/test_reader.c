@@ -17,7 +17,7 @@
 static char path[] = "reader-XXXXXX";
 
 static const struct fsh_candidate candidates[] = {{.rule = 0}, {.rule = 1}};
-static const struct fsh_candidates list = {candidates, 2};
+static const struct fsh_candidates list = {.v = candidates, .n = 2};
 
 /* --- a run, as the shim would write it --- */
 
