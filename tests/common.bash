@@ -4,7 +4,7 @@
 
 bats_require_minimum_version 1.5.0
 
-# Servers that a test started; they are ended by process id when it is over, whatever its outcome.
+# Servers that a test started, by process id: each leads a process group, which is ended when the test is over, whatever its outcome.
 started=()
 
 setup() {
@@ -19,19 +19,36 @@ setup() {
   mkdir "$place"
   cd "$place"
   PATH=/usr/sbin:/usr/bin:/sbin:/bin
+  # made from nothing
+  environment=(env -i PATH="$PATH" HOME="$place" LANG=C.UTF-8 TMPDIR="$BATS_TEST_TMPDIR")
   if declare -F prepare >/dev/null; then prepare; fi
 }
 
 teardown() {
-  local pid
+  end_servers
+}
+end_servers() {
+  local pid tries
   for pid in "${started[@]}"; do
-    kill -9 "$pid" 2>/dev/null || true
+    kill -TERM -- "-$pid" 2>/dev/null || continue
+    for ((tries = 0; tries < 40; tries++)); do
+      kill -0 -- "-$pid" 2>/dev/null || continue 2
+      sleep 0.05
+    done
+    kill -KILL -- "-$pid" 2>/dev/null || true
   done
 }
 
-# An environment made from nothing, and no descriptors of bats'.
+# A clean environment, and no descriptors of bats'.
 clean() {
-  env -i PATH="$PATH" HOME="$place" LANG=C.UTF-8 TMPDIR="$BATS_TEST_TMPDIR" "$@" 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-
+  "${environment[@]}" "$@" 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-
+}
+
+# A server: background LOG COMMAND...; its process id, which takes signals for the command, is in $server.
+background() {
+  "${environment[@]}" timeout -k 5 100 "${@:2}" >"$1" 2>&1 </dev/null 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&- &
+  server=$!
+  started+=("$server")
 }
 
 # The command under test.

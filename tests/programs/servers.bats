@@ -8,19 +8,20 @@ serve() {
   local how=$1
   shift
   if [ "$how" = bare ]; then
-    clean timeout 100 "$@" >"$how.log" 2>&1 3>&- &
+    background "$how.log" "$@"
   else
-    limit=100 fs run -q -s 1 -o "$how.trace" -r "$everything" -- "$@" >"$how.log" 2>&1 3>&- &
+    background "$how.log" "$faultshim" run -q -s 1 -o "$how.trace" -r "$everything" -- "$@"
   fi
-  server=$!
-  started+=("$server")
   wait_for 20 listens "$port"
 }
-stop() { # SIGNAL: through timeout and faultshim, which pass it on
+stop() { # SIGNAL: faultshim passes it on
   kill -"$1" "$server"
   wait_for 20 gone "$server"
 }
 
+changed() { # two workers at the start, two after the change
+  [ "$(grep -c 'start worker process ' error.log)" -ge 4 ]
+}
 @test "nginx-works-as-without-the-shim" {
   local how i
   port=$(free_port)
@@ -31,7 +32,7 @@ stop() { # SIGNAL: through timeout and faultshim, which pass it on
 daemon off;
 worker_processes 2;
 pid $place/nginx.pid;
-error_log $place/error.log;
+error_log $place/error.log notice;
 $([ "$(id -u)" -eq 0 ] && echo 'user root;')
 events { worker_connections 64; }
 http {
@@ -58,9 +59,10 @@ END
       clean curl -sS --compressed "http://127.0.0.1:$port/index.html"
     } >$how.out
     kill -HUP "$(cat nginx.pid)" # new workers
-    sleep 0.3
+    wait_for 20 changed
     clean curl -sS "http://127.0.0.1:$port/" >>$how.out
     stop TERM
+    rm error.log
   done
   diff bare.out shimmed.out
   fs verify -q shimmed.trace
@@ -94,8 +96,7 @@ END
   port=$(free_port)
   mkdir root
   head -c 500000 /dev/urandom >root/file
-  (cd root && serve bare /usr/bin/python3 -m http.server --bind 127.0.0.1 "$port")
-  wait_for 20 listens "$port"
+  serve bare /usr/bin/python3 -m http.server --bind 127.0.0.1 --directory root "$port"
   clean curl -sS "http://127.0.0.1:$port/file" "http://localhost:$port/file" "file://$place/root/file" \
     "http://127.0.0.1:$port/none" >bare.out
   fs run -q -s 1 -r "$everything" -- /usr/bin/curl -sS "http://127.0.0.1:$port/file" "http://localhost:$port/file" "file://$place/root/file" \
