@@ -63,6 +63,7 @@ struct fsh_roles {
     bool whole;       /* all or nothing: never short */
     bool always_done; /* takes effect even when it reports a failure */
     bool observed;    /* counted and named, no fault fits */
+    bool tracked;     /* success changes what is known of descriptors or names */
 };
 
 struct fsh_call_row {

@@ -427,7 +427,7 @@ int fsh_plan_build(struct fsh_plan *plan, const struct fsh_profile *profile, uin
         for (unsigned k = 0; k < FSH_KINDS; k++) {
             list[c][k] = fsh_arena_get(arena, plan->on[c][k].n * sizeof ***list);
             plan->on[c][k].v = list[c][k];
-            plan->on[c][k].plain = plan->on[c][k].n > 0;
+            plan->on[c][k].plain = plan->on[c][k].by_resource = plan->on[c][k].n > 0;
             if (!list[c][k])
                 return -ENOMEM;
         }
@@ -442,6 +442,8 @@ int fsh_plan_build(struct fsh_plan *plan, const struct fsh_profile *profile, uin
                     *list[c][k] = candidate(rule, c, k, reach->alternatives[c][k]);
                     note_needs(plan, rule, c, k, list[c][k]->key);
                     plan->on[c][k].plain &= !(list[c][k]->flags & ~CAND_CONTINUE) && list[c][k]->key == KEY_THREAD;
+                    plan->on[c][k].by_resource &=
+                        !(list[c][k]->flags & ~(CAND_CONTINUE | CAND_FILTER)) && list[c][k]->key == KEY_RESOURCE;
                     list[c][k]++;
                 }
     }

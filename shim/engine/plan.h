@@ -162,7 +162,7 @@ enum {
     CAND_FILTER = 1, /* path, peer, local, fd, size, caller, thread: matched before it counts */
     CAND_COUNT = 2,  /* nth, skip, interval, space, times, sticky */
     CAND_CONTINUE = 4,
-    CAND_FACTS = 8,    /* some alternative depends on the size, on O_NONBLOCK or on O_DIRECT */
+    CAND_FACTS = 8,     /* some alternative depends on the size, on O_NONBLOCK or on O_DIRECT */
     CAND_NONBLOCK = 16, /* …on O_NONBLOCK, which costs a system call to know */
     CAND_CALL = 32      /* fd, size, caller: filters that differ from call to call, not only by resource and thread */
 };
@@ -181,7 +181,8 @@ struct fsh_candidate {
 struct fsh_candidates {
     const struct fsh_candidate *v;
     unsigned n;
-    bool plain; /* all are draws keyed by thread and nothing more */
+    bool plain;       /* all are draws keyed by thread and nothing more */
+    bool by_resource; /* all are draws keyed by the resource, filtered by what the resource and the thread settle */
 };
 
 struct fsh_plan {

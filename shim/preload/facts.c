@@ -25,9 +25,7 @@
 
 enum { BUCKETS = 1 << 14, CHUNK = 256 * 1024, FDS_MAX = 1 << 20, FDS_MIN = 1 << 12, HOSTS = 64 };
 
-/* A word for each descriptor: its resource, with bit 0 for O_DIRECT. 0: not known. */
-static _Atomic uintptr_t *fds;
-static unsigned n_fds;
+struct fsh_fds fsh_fds;
 static struct fsh_resource *_Atomic buckets[BUCKETS];
 
 static struct {
@@ -37,7 +35,6 @@ static struct {
     struct fsh_resource *spare;
 } pool;
 
-static uint32_t generation;
 static bool wants_peers; /* some rule looks at peer or local */
 
 /* Addresses that getaddrinfo gave for the names of `host:` patterns. */
@@ -413,7 +410,7 @@ static void record(const struct fsh_resource *r) {
 static struct fsh_resource *finish(struct fsh_resource *r, enum fsh_kind kind, bool named, const struct ends *ends) {
     r->kind = (uint8_t)kind;
     r->named = named;
-    r->generation = generation;
+    r->generation = fsh_fds.generation;
     r->number = atomic_fetch_add_explicit(&fsh_shim.session.header->resources, 1, memory_order_relaxed) + 1;
     match_rules(r, ends);
     attach_counters(r);
@@ -467,9 +464,9 @@ static const struct ends no_ends;
 
 /* A child that uses what its parent numbered counts for itself. */
 static struct fsh_resource *renew(struct fsh_resource *old) {
-    if (old->named || old->generation == generation)
+    if (old->named || old->generation == fsh_fds.generation)
         return old;
-    old->generation = generation;
+    old->generation = fsh_fds.generation;
     old->key = fsh_fold(old->key, fsh_shim.process.key);
     old->number = atomic_fetch_add_explicit(&fsh_shim.session.header->resources, 1, memory_order_relaxed) + 1;
     attach_counters(old);
@@ -824,17 +821,14 @@ static struct fsh_resource *discover(int fd, bool *direct) {
     }
 }
 
-struct fsh_resource *fsh_resource_of_fd(int fd, bool *direct) {
+struct fsh_resource *fsh_resource_found(int fd, bool *direct) {
     *direct = false;
     if (fd < 0 || fd == fsh_shim.session.fd)
         return NULL;
-    if ((unsigned)fd < n_fds) {
-        uintptr_t word = atomic_load_explicit(&fds[fd], memory_order_acquire);
-        if (LIKELY(word)) {
-            *direct = word & 1;
-            struct fsh_resource *r = (struct fsh_resource *)(word & ~(uintptr_t)1);
-            return LIKELY(r->named || r->generation == generation) ? r : renew(r);
-        }
+    uintptr_t word = (unsigned)fd < fsh_fds.n ? atomic_load_explicit(&fsh_fds.v[fd], memory_order_acquire) : 0;
+    if (word) {
+        *direct = word & 1;
+        return renew((struct fsh_resource *)(word & ~(uintptr_t)1));
     }
     struct fsh_resource *r = discover(fd, direct);
     if (r)
@@ -843,24 +837,24 @@ struct fsh_resource *fsh_resource_of_fd(int fd, bool *direct) {
 }
 
 void fsh_fd_opened(int fd, struct fsh_resource *r, bool direct) {
-    if (fd < 0 || (unsigned)fd >= n_fds)
+    if (fd < 0 || (unsigned)fd >= fsh_fds.n)
         return;
     atomic_fetch_add(&r->users, 1);
-    uintptr_t old = atomic_exchange(&fds[fd], (uintptr_t)r | direct);
+    uintptr_t old = atomic_exchange(&fsh_fds.v[fd], (uintptr_t)r | direct);
     if (old)
         release((struct fsh_resource *)(old & ~(uintptr_t)1));
 }
 
 void fsh_fd_forget(int fd) {
-    if (fd < 0 || (unsigned)fd >= n_fds || !atomic_load_explicit(&fds[fd], memory_order_relaxed))
+    if (fd < 0 || (unsigned)fd >= fsh_fds.n || !atomic_load_explicit(&fsh_fds.v[fd], memory_order_relaxed))
         return;
-    uintptr_t old = atomic_exchange(&fds[fd], 0);
+    uintptr_t old = atomic_exchange(&fsh_fds.v[fd], 0);
     if (old)
         release((struct fsh_resource *)(old & ~(uintptr_t)1));
 }
 
 void fsh_fd_forget_range(unsigned first, unsigned last) {
-    for (unsigned fd = first; fd <= last && fd < n_fds; fd++)
+    for (unsigned fd = first; fd <= last && fd < fsh_fds.n; fd++)
         fsh_fd_forget((int)fd);
 }
 
@@ -875,11 +869,11 @@ void fsh_fd_copied(int from, int to) {
 }
 
 void fsh_fd_set_direct(int fd, bool direct) {
-    if (fd < 0 || (unsigned)fd >= n_fds)
+    if (fd < 0 || (unsigned)fd >= fsh_fds.n)
         return;
-    uintptr_t word = atomic_load(&fds[fd]);
+    uintptr_t word = atomic_load(&fsh_fds.v[fd]);
     if (word)
-        atomic_compare_exchange_strong(&fds[fd], &word, (word & ~(uintptr_t)1) | direct);
+        atomic_compare_exchange_strong(&fsh_fds.v[fd], &word, (word & ~(uintptr_t)1) | direct);
 }
 
 void fsh_fd_socket(int fd) {
@@ -904,7 +898,8 @@ void fsh_fd_opened_path(int fd, int dirfd, const char *path, int oflags) {
 /* --- start and fork --- */
 
 static _Atomic uintptr_t *map_fds(size_t n) {
-    long p = fsh_sys6(SYS_mmap, 0, n * sizeof *fds, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    long p =
+        fsh_sys6(SYS_mmap, 0, n * sizeof *fsh_fds.v, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     return p < 0 && p > -4096 ? NULL : (_Atomic uintptr_t *)p;
 }
 
@@ -913,18 +908,18 @@ int fsh_facts_start(void) {
     fsh_sys4(SYS_prlimit64, 0, RLIMIT_NOFILE, 0, &limit);
     size_t n = limit.rlim_max < FDS_MAX ? limit.rlim_max : FDS_MAX;
     n = n < FDS_MIN ? FDS_MIN : n;
-    fds = map_fds(n);
-    if (!fds) {
+    fsh_fds.v = map_fds(n);
+    if (!fsh_fds.v) {
         n = FDS_MIN;
-        fds = map_fds(n);
+        fsh_fds.v = map_fds(n);
     }
-    n_fds = fds ? (unsigned)n : 0;
+    fsh_fds.n = fsh_fds.v ? (unsigned)n : 0;
     for (unsigned i = 0; i < fsh_shim.n_rules; i++)
         wants_peers |= fsh_shim.rules[i].peer.n || fsh_shim.rules[i].local.n;
     return 0;
 }
 
 void fsh_facts_fork(void) {
-    generation++;
+    fsh_fds.generation++;
     atomic_store(&pool.lock, 0);
 }

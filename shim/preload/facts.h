@@ -5,6 +5,7 @@
 #ifndef FSH_FACTS_H
 #define FSH_FACTS_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -33,8 +34,23 @@ int fsh_facts_start(void);
 /* In a forked child: what is counted for each process starts anew. */
 void fsh_facts_fork(void);
 
+/* A word for each descriptor: its resource, with bit 0 for O_DIRECT; 0 if it is not known. */
+struct fsh_fds {
+    _Atomic uintptr_t *v;
+    unsigned n;
+    uint32_t generation; /* of forks */
+};
+extern struct fsh_fds fsh_fds;
+
+/* A descriptor that is not known yet, or whose resource stems from before a fork. */
+struct fsh_resource *fsh_resource_found(int fd, bool *direct);
 /* The resource behind an open descriptor; NULL for ours and for what is not open. *direct is set for O_DIRECT. */
-struct fsh_resource *fsh_resource_of_fd(int fd, bool *direct);
+static inline struct fsh_resource *fsh_resource_of_fd(int fd, bool *direct) {
+    uintptr_t word = (unsigned)fd < fsh_fds.n ? atomic_load_explicit(&fsh_fds.v[fd], memory_order_acquire) : 0;
+    struct fsh_resource *r = (struct fsh_resource *)(word & ~(uintptr_t)1);
+    *direct = word & 1;
+    return __builtin_expect(r && (r->named || r->generation == fsh_fds.generation), 1) ? r : fsh_resource_found(fd, direct);
+}
 /* The file at `path`; `oflags` as given to open, or 0. NULL if there is no usable path. */
 struct fsh_resource *fsh_resource_of_path(int dirfd, const char *path, int oflags);
 struct fsh_resource *fsh_resource_of_host(const char *host);

@@ -255,8 +255,7 @@ static bool fires(const struct fsh_candidate *cand, const struct call *c, const 
 }
 
 /* One candidate beyond the simple case. */
-static __attribute__((noinline)) void look(struct fsh_thread *t, struct round *round, const struct fsh_candidates *list, unsigned i,
-                                           struct call *c) {
+static void look(struct fsh_thread *t, struct round *round, const struct fsh_candidates *list, unsigned i, struct call *c) {
     const struct fsh_candidate *cand = &list->v[i];
     const struct fsh_rule *rule = &fsh_shim.rules[cand->rule];
     uint32_t alternatives = cand->alternatives;
@@ -280,28 +279,6 @@ static __attribute__((noinline)) void look(struct fsh_thread *t, struct round *r
     uint64_t word = fsh_draw(n.stream, n.ordinal);
     if (UNLIKELY(fires(cand, c, &n, word, &was_stuck)))
         fire(&t->hit, round, cand, alternatives, c, &n, word, was_stuck);
-}
-
-/* The common candidate of a call on a descriptor: matched by bits, keyed by the resource, nothing but a draw. */
-static inline bool look_quickly(struct fsh_thread *t, struct round *round, const struct fsh_candidates *list, unsigned i,
-                                struct call *c) {
-    const struct fsh_candidate *cand = &list->v[i];
-    struct fsh_resource *r = c->resource;
-    if (UNLIKELY(cand->flags & ~(CAND_FILTER | CAND_CONTINUE) || cand->key != KEY_RESOURCE || !r || (unsigned)c->fd <= 2 ||
-                 round->ended || fsh_shim.replays))
-        return false;
-    if (cand->flags & CAND_FILTER && !(bit(t->matches, cand->rule) && bit(r->matches, cand->rule)))
-        return true;
-    unsigned slot = fsh_shim.key_slot[cand->rule];
-    struct count n = {.key = r->key, .stream = r->stream[slot]};
-    n.ordinal = atomic_fetch_add_explicit(&r->counters[slot]->ordinal, 1, memory_order_relaxed);
-    t->pen.considered[cand->rule]++;
-    round->rules |= UINT64_C(1) << i;
-    round->ordinals[i] = n.ordinal;
-    uint64_t word = fsh_draw(n.stream, n.ordinal);
-    if (UNLIKELY(wins(cand, word)))
-        fire(&t->hit, round, cand, cand->alternatives, c, &n, word, false);
-    return true;
 }
 
 static COLD void record_fault(struct fsh_thread *t, const struct round *round, const struct fsh_candidates *list,
@@ -384,6 +361,20 @@ static COLD bool in_headstart(enum fsh_call call) {
     return !over;
 }
 
+/* The decision is made: faults are handed over, a pass is one byte in the trace. */
+static struct fsh_hit *conclude(struct fsh_thread *t, struct round *round, const struct fsh_candidates *list,
+                                const struct call *c) {
+    if (UNLIKELY(fsh_shim.replays))
+        follow_script(t, round, c);
+    t->pen.calls[c->call]++;
+    if (UNLIKELY(t->hit.n))
+        return hand_over(t, round, list, c);
+    fsh_pen_pass(&t->pen, &fsh_shim.session, fsh_what(c->call, c->kind, c->resource ? c->resource->number : 0), round->rules,
+                 c->size, c->site, list);
+    leave(t);
+    return NULL;
+}
+
 static struct fsh_hit *decide_fully(struct fsh_thread *t, const struct fsh_candidates *list, struct call *c) {
     struct round round;
     round.rules = 0;
@@ -391,15 +382,48 @@ static struct fsh_hit *decide_fully(struct fsh_thread *t, const struct fsh_candi
     t->hit.n = 0;
     if (LIKELY(fsh_shim.session.header->headstart) || !in_headstart(c->call))
         for (unsigned i = 0; i < list->n; i++)
-            if (!look_quickly(t, &round, list, i, c))
-                look(t, &round, list, i, c);
-    if (UNLIKELY(fsh_shim.replays))
-        follow_script(t, &round, c);
-    t->pen.calls[c->call]++;
-    if (UNLIKELY(t->hit.n))
-        return hand_over(t, &round, list, c);
-    fsh_pen_pass(&t->pen, &fsh_shim.session, fsh_what(c->call, c->kind, c->resource ? c->resource->number : 0), round.rules,
-                 c->size, c->site, list);
+            look(t, &round, list, i, c);
+    return conclude(t, &round, list, c);
+}
+
+/* decide_by_resource has found candidate `i` to fire. `ordinals` of those before it are known; those after it are looked at here.
+ */
+static COLD struct fsh_hit *fire_and_go_on(struct fsh_thread *t, const struct fsh_candidates *list, struct call *c, unsigned i,
+                                           uint64_t rules, const uint64_t *ordinals) {
+    const struct fsh_candidate *cand = &list->v[i];
+    unsigned slot = fsh_shim.key_slot[cand->rule];
+    struct round round;
+    memcpy(round.ordinals, ordinals, (i + 1) * sizeof *ordinals);
+    round.rules = rules;
+    round.ended = round.primary = false;
+    t->hit.n = 0;
+    const struct count n = {.key = c->resource->key, .stream = c->resource->stream[slot], .ordinal = ordinals[i]};
+    fire(&t->hit, &round, cand, cand->alternatives, c, &n, fsh_draw(n.stream, n.ordinal), false);
+    for (i++; i < list->n; i++)
+        look(t, &round, list, i, c);
+    return conclude(t, &round, list, c);
+}
+
+/* The common case of a call on a descriptor: every candidate is matched by bits, keyed by the resource, and nothing but a draw. */
+static inline struct fsh_hit *decide_by_resource(struct fsh_thread *t, const struct fsh_candidates *list, enum fsh_call call,
+                                                 int fd, int mflags, struct fsh_resource *r, uint64_t size, const void *caller) {
+    uint64_t ordinals[FSH_CANDIDATES_MAX], rules = 0;
+    for (unsigned i = 0, n = list->n; i < n; i++) {
+        const struct fsh_candidate *cand = &list->v[i];
+        unsigned rule = cand->rule, slot = fsh_shim.key_slot[rule];
+        if (cand->flags & CAND_FILTER && !(bit(t->matches, rule) && bit(r->matches, rule)))
+            continue;
+        ordinals[i] = atomic_fetch_add_explicit(&r->counters[slot]->ordinal, 1, memory_order_relaxed);
+        t->pen.considered[rule]++;
+        rules |= UINT64_C(1) << i;
+        if (UNLIKELY(wins(cand, fsh_draw(r->stream[slot], ordinals[i])))) {
+            struct call c = {
+                .call = call, .kind = r->kind, .fd = fd, .mflags = mflags, .resource = r, .size = size, .caller = caller};
+            return fire_and_go_on(t, list, &c, i, rules, ordinals);
+        }
+    }
+    t->pen.calls[call]++;
+    fsh_pen_pass(&t->pen, &fsh_shim.session, fsh_what(call, r->kind, r->number), rules, size, 0, list);
     leave(t);
     return NULL;
 }
@@ -464,6 +488,9 @@ struct fsh_hit *fsh_consider_fd(enum fsh_call call, int fd, int mflags, uint64_t
         leave(t);
         return NULL;
     }
+    const struct fsh_candidates *list = &fsh_shim.plan->on[call][r->kind];
+    if (LIKELY(list->by_resource && (unsigned)fd > 2 && fsh_shim.session.header->headstart && !fsh_shim.replays))
+        return decide_by_resource(t, list, call, fd, mflags, r, size, caller);
     return decide_on(t, call, fd, mflags, r, r->kind, direct, size, caller);
 }
 

@@ -497,12 +497,9 @@ static int bind_plan(void) {
 }
 
 static void arm(void) {
-    static const uint8_t tracked[] = {CALL_open,   CALL_openat,  CALL_creat,  CALL_fopen,       CALL_close,   CALL_socket,
-                                      CALL_accept, CALL_accept4, CALL_listen, CALL_getaddrinfo, CALL_connect, CALL_bind};
     for (int call = 0; call < FSH_CALLS; call++)
-        fsh_watch[call] = fsh_shim.plan->armed[call] ? WATCH_CONSIDER : 0;
-    for (size_t i = 0; i < sizeof tracked && fsh_shim.tracks; i++)
-        fsh_watch[tracked[i]] |= WATCH_TRACK;
+        fsh_watch[call] = (fsh_shim.plan->armed[call] ? WATCH_CONSIDER : 0) |
+                          (fsh_shim.tracks && fsh_calls[call].roles.tracked ? WATCH_TRACK : 0);
     if (fsh_shim.plan->profile->options.headstart == HEADSTART_LISTEN)
         fsh_watch[CALL_listen] |= WATCH_TRACK;
 }

@@ -1,7 +1,6 @@
 /* symbols.c: the doors that are one row of calls.def each, and every alias.
  *
- * A door packs its arguments, asks the gate, and makes the real call; the real call stands in the door itself, so that a cancelled
- * thread unwinds through it as through any other frame. Context: anything a program may do. */
+ * A door packs its arguments, asks the gate, and jumps to the real call. Context: anything a program may do. */
 #include "doors.h"
 
 /* --- the real call by packed arguments --- */
@@ -26,6 +25,18 @@
 
 /* --- generated doors --- */
 
+/* With a fault, or with something to keep track of. The arguments come one by one: an array in the door's frame would keep the door
+ * from ending in a jump to the real call, and a second return after a system call costs more than everything else here. */
+static COLD long slowly(enum fsh_call call, struct fsh_hit *hit, fsh_invoke invoke, long a, long b, long c, long d, long e,
+                        long f) {
+    const long packed[6] = {a, b, c, d, e, f};
+    if (hit)
+        return fsh_apply(hit, invoke, packed);
+    long result = invoke(packed);
+    fsh_track(call, packed, result);
+    return result;
+}
+
 #define GENERATE_HAND(name, ret, args, ...)
 #define GENERATE_PLAIN(name, ret, args, ...)                                                                                       \
     ret fsh_door_##name PARAMS_##args {                                                                                            \
@@ -33,14 +44,12 @@
         if (LIKELY(!watch))                                                                                                        \
             return fsh_real.name NAMES_##args;                                                                                     \
         static const struct fsh_roles roles = __VA_ARGS__;                                                                         \
-        long a[6] = PACK_##args;                                                                                                   \
-        struct fsh_hit *hit = watch & WATCH_CONSIDER ? fsh_consider_call(CALL_##name, &roles, a, CALLER()) : NULL;                 \
-        if (UNLIKELY(hit))                                                                                                         \
-            return (ret)fsh_apply(hit, fsh_invoke_##name, a);                                                                      \
-        ret result = fsh_real.name NAMES_##args;                                                                                   \
-        if (watch & WATCH_TRACK)                                                                                                   \
-            fsh_track(CALL_##name, a, (long)result);                                                                               \
-        return result;                                                                                                             \
+        const long packed[6] = PACK_##args;                                                                                        \
+        struct fsh_hit *hit = watch & WATCH_CONSIDER ? fsh_consider_call(CALL_##name, &roles, packed, CALLER()) : NULL;            \
+        if (UNLIKELY(hit || (roles.tracked && watch & WATCH_TRACK)))                                                               \
+            return (ret)slowly(CALL_##name, hit, fsh_invoke_##name, packed[0], packed[1], packed[2], packed[3], packed[4],         \
+                               packed[5]);                                                                                         \
+        return fsh_real.name NAMES_##args;                                                                                         \
     }
 #define CALL(name, file, sock, pipe, nr, door, ret, fail, args, roles, errs, errs_sock, errs_pipe, page)                           \
     GENERATE_##door(name, ret, args, roles)
