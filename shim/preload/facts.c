@@ -684,8 +684,9 @@ static struct fsh_resource *datagram_peer(struct fsh_resource *socket, const voi
     add(&t, protocol(peer, true));
     if (!add_address(&t, peer, len))
         return socket;
-    add(&t, "#");
-    add_number(&t, socket->number);
+    const char *of = strrchr(socket->name, '#');
+    add(&t, of ? "" : "<-");
+    add(&t, of ? of : socket->name);
     uint64_t hash = fsh_fold(socket->key, fsh_hash(name, t.len)) | 1;
     struct fsh_resource *r = look_up(hash, name);
     if (r || !(r = blank()))
