@@ -211,6 +211,8 @@ static void show_losses(const struct fsh_card *card) {
 
 static void show_verdict(const struct fsh_card *card) {
     const struct fsh_profile *profile = &card->run->loaded->profile;
+    if (card->run->session.header->attached == 0)
+        return;
     if (card->vacuous)
         line(card, "nothing was injected: this run proves nothing");
     else if (card->faults == 0 && profile->n_rules)

@@ -92,10 +92,32 @@ static bool can_be_replayed(const struct replay *replay) {
     return h->trace_mode == TRACE_ALL;
 }
 
+static bool is_in(char *const *env, const char *variable, size_t n) {
+    for (; *env; env++)
+        if (strncmp(*env, variable, n) == 0 && (*env)[n] == '=')
+            return true;
+    return false;
+}
+
+/* What would have been recorded and was not there is not there again. */
+static bool drop_others(char *const *recorded) {
+    for (char **p = environ; *p;) {
+        char name[256];
+        size_t n = strcspn(*p, "=");
+        bool drop = fsh_env_is_recorded(*p) && n < sizeof name && !is_in(recorded, *p, n);
+        memcpy(name, *p, n < sizeof name ? n : 0);
+        name[n < sizeof name ? n : 0] = 0;
+        if (drop && unsetenv(name))
+            return false;
+        p = drop ? environ : p + 1;
+    }
+    return true;
+}
+
 static bool restore_environment(const struct replay *replay) {
     char *text, *equals;
     char **env = split(fsh_reader_meta(replay->recorded, META_ENV), &text);
-    bool good = env != NULL;
+    bool good = env && drop_others(env);
     for (char **p = env; good && *p; p++)
         if ((equals = strchr(*p, '='))) {
             *equals = 0;

@@ -81,20 +81,6 @@ static bool add(struct list *list, const char *text) {
     return true;
 }
 
-/* Variables that change what a program does and are no secrets: a replay sets them again. */
-static bool is_recorded(const char *variable) {
-    static const char *const names[] = {"PATH", "HOME",    "TMPDIR", "TZ",   "LANG",     "LANGUAGE",       "SHELL",
-                                        "USER", "LOGNAME", "TERM",   "LC_*", "MALLOC_*", "GLIBC_TUNABLES", "LD_LIBRARY_PATH"};
-    size_t n = strcspn(variable, "=");
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        size_t len = strlen(names[i]);
-        bool prefix = names[i][len - 1] == '*';
-        if (prefix ? strncmp(variable, names[i], len - 1) == 0 : len == n && strncmp(variable, names[i], n) == 0)
-            return true;
-    }
-    return false;
-}
-
 static int create_session(struct fsh_run *run) {
     const struct fsh_loaded *l = run->loaded;
     struct list command = {0}, env = {0};
@@ -103,7 +89,7 @@ static int create_session(struct fsh_run *run) {
     for (char **p = run->argv; good && *p; p++)
         good = add(&command, *p);
     for (char **p = environ; good && *p; p++)
-        good = !is_recorded(*p) || add(&env, *p);
+        good = !fsh_env_is_recorded(*p) || add(&env, *p);
     int e = good ? 0 : -errno;
     if (good) {
         struct fsh_session_params params = {
