@@ -30,7 +30,8 @@ profile() {
 @test "eintr-storm-a-correct-program-shows-no-difference" {
   profile eintr-storm -- "$victims/robust" tcp 200000
   [ "${statuses[*]}" = "0 0 0" ]
-  faults 1.trace | jq -e -s 'length > 20 and all(.errno == "EINTR")'
+  [ "$total" -gt 40 ]
+  faults 1.trace | jq -e -s 'all(.errno == "EINTR")'
 }
 @test "full-disk-writes-fail-after-64-KiB-and-stay-failed" {
   run fs run -q -s 1 -p full-disk -- "$victims/say" on:file write:60000 write:10000 write:1 on:file:other write:1 fsync
@@ -65,8 +66,9 @@ profile() {
 @test "chaos-programs-end-by-themselves" {
   head -c 3000000 /dev/urandom >source-file
   profile chaos -- /usr/bin/python3 -I -c 'import shutil; shutil.copyfile("source-file", "copy")'
-  profile chaos -- "$victims/threads8" "$(free_port)"
   local s
+  for s in "${statuses[@]}"; do [ "$s" -lt 120 ]; done
+  profile chaos -- /bin/cp source-file copy
   for s in "${statuses[@]}"; do [ "$s" -lt 120 ]; done
 }
 @test "aggressive-programs-end-by-themselves" {
