@@ -19,8 +19,8 @@ setup() {
   mkdir "$place"
   cd "$place"
   PATH=/usr/sbin:/usr/bin:/sbin:/bin
-  # made from nothing
-  environment=(env -i PATH="$PATH" HOME="$place" LANG=C.UTF-8 TMPDIR="$BATS_TEST_TMPDIR")
+  # Made from nothing. Python is to keep its hands off its caches: written under faults, they would be damaged for everybody.
+  environment=(env -i PATH="$PATH" HOME="$place" LANG=C.UTF-8 TMPDIR="$BATS_TEST_TMPDIR" PYTHONDONTWRITEBYTECODE=1)
   if declare -F prepare >/dev/null; then prepare; fi
 }
 

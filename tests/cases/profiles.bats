@@ -55,7 +55,7 @@ profile() {
   [ "$n" -gt 3 ] && [ "$n" -lt 40 ]
   run fs run -q -s 1 --expect=any -p out-of-memory -- "$victims/say" x300:malloc:500
   [ "$(grep -c ENOMEM <<<"$output")" -eq 0 ]
-  profile out-of-memory -- /usr/bin/python3 -S -c 'print(sum(len(bytes(5000)) for i in range(2000)))'
+  profile out-of-memory -- /usr/bin/python3 -B -S -c 'print(sum(len(bytes(5000)) for i in range(2000)))'
 }
 @test "flaky-network-connections-fail-and-transfers-are-cut" {
   run fs run -q -s 1 -p flaky-network -- "$victims/say" x60:connect
@@ -65,7 +65,7 @@ profile() {
 }
 @test "chaos-programs-end-by-themselves" {
   head -c 3000000 /dev/urandom >source-file
-  profile chaos -- /usr/bin/python3 -I -c 'import shutil; shutil.copyfile("source-file", "copy")'
+  profile chaos -- /usr/bin/python3 -B -I -c 'import shutil; shutil.copyfile("source-file", "copy")'
   local s
   for s in "${statuses[@]}"; do [ "$s" -lt 120 ]; done
   profile chaos -- /bin/cp source-file copy
@@ -76,7 +76,7 @@ profile() {
   local s
   profile aggressive -- /bin/cp source-file copy
   for s in "${statuses[@]}"; do [ "$s" -lt 120 ]; done
-  profile aggressive -- /usr/bin/python3 -I -c 'import shutil; shutil.copyfile("source-file", "copy")'
+  profile aggressive -- /usr/bin/python3 -B -I -c 'import shutil; shutil.copyfile("source-file", "copy")'
   for s in "${statuses[@]}"; do [ "$s" -lt 120 ]; done
 }
 @test "verify-no-program-reports-success" {

@@ -108,7 +108,7 @@ if __name__ == "__main__":
     with lock: print(lock.wait(0.01))
     print(os.urandom(8) != os.urandom(8), sorted(os.listdir(".")))
 END
-  same /usr/bin/python3 -I "$place/script.py"
+  same /usr/bin/python3 -B -I "$place/script.py"
 }
 
 @test "node-works-as-without-the-shim" {

@@ -96,7 +96,7 @@ END
   port=$(free_port)
   mkdir root
   head -c 500000 /dev/urandom >root/file
-  serve bare /usr/bin/python3 -m http.server --bind 127.0.0.1 --directory root "$port"
+  serve bare /usr/bin/python3 -B -m http.server --bind 127.0.0.1 --directory root "$port"
   clean curl -sS "http://127.0.0.1:$port/file" "http://localhost:$port/file" "file://$place/root/file" \
     "http://127.0.0.1:$port/none" >bare.out
   fs run -q -s 1 -r "$everything" -- /usr/bin/curl -sS "http://127.0.0.1:$port/file" "http://localhost:$port/file" "file://$place/root/file" \
@@ -106,8 +106,9 @@ END
   # and faults reach it
   run fs run -q -s 1 -r 'calls=connect fault=error:ECONNREFUSED' -- /usr/bin/curl -sS "http://127.0.0.1:$port/file"
   [ "$status" -eq 7 ]
-  run fs run -q -s 1 -r 'calls=getaddrinfo fault=error:EAI_NONAME' -- /usr/bin/curl -sS "http://localhost:$port/file"
-  [ "$status" -eq 6 ]
+  # curl answers "localhost" by itself
+  run fs run -q -s 1 -r 'calls=getaddrinfo fault=error:EAI_NONAME' -- /usr/bin/python3 -c 'import socket; socket.getaddrinfo("localhost", 80)'
+  [[ $output == *"Name or service not known"* ]]
   run fs run -q -s 1 -r 'calls=@net.recv peer=127.0.0.1:* nth=4 fault=error:ECONNRESET' -- /usr/bin/curl -sS -o got "http://127.0.0.1:$port/file"
   [ "$status" -eq 56 ]
 }

@@ -180,7 +180,7 @@ static void flags(void **state) {
     assert_int_equal(flags_of("write", "delay 1ms", "sticky = rule\n", CALL_write, FSH_ON_FILE), CAND_COUNT);
     assert_int_equal(flags_of("write", "delay 1ms", "continue = yes\n", CALL_write, FSH_ON_FILE), CAND_CONTINUE);
     assert_int_equal(flags_of("write", "delay 1ms", "process = x\n", CALL_write, FSH_ON_FILE), CAND_FILTER);
-    assert_int_equal(flags_of("write", "delay 1ms", "size = 1..2\n", CALL_write, FSH_ON_FILE), CAND_FILTER);
+    assert_int_equal(flags_of("write", "delay 1ms", "size = 1..2\n", CALL_write, FSH_ON_FILE), CAND_FILTER | CAND_CALL);
 }
 
 static void candidates_keep_the_order_of_the_file(void **state) {
