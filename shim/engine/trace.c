@@ -378,6 +378,7 @@ void fsh_put_text(struct fsh_fields *f, const char *text, size_t len) {
 
 /* --- the pen --- */
 
+enum { MARK_AFTER = 50000 };               /* ns */
 enum { RING_SLACK = FSH_RECORD_MAX + 64 }; /* what a slow path may write without looking again */
 
 /* The first byte last: until it stands, a reader sees the end of the stream here. */
@@ -397,6 +398,7 @@ static void set_limit(struct fsh_pen *pen) {
 static void put_mark(struct fsh_pen *pen, struct fsh_session *s) {
     uint64_t now = fsh_session_now(s);
     commit(pen, OP_TIME, &now, sizeof now);
+    pen->marked = now;
     pen->next_mark = pen->pos + FSH_MARK_EVERY;
     set_limit(pen);
 }
@@ -426,7 +428,7 @@ static void restart(struct fsh_pen *pen, struct fsh_session *s) {
     memset(pen->data, 0, pen->ring->size);
     memset(pen->slots, 0, sizeof pen->slots);
     pen->pos = 0;
-    pen->ring->first_n = pen->n;
+    pen->ring->first_n = pen->n - pen->counted; /* what is counted and not told yet will be told in this part */
     atomic_thread_fence(memory_order_release);
     put_mark(pen, s);
 }
@@ -526,6 +528,9 @@ void fsh_pen_pass_slow(struct fsh_pen *pen, struct fsh_session *s, const struct 
         uint8_t bytes[10];
         commit(pen, (uint8_t)(OP_SIZED + i), bytes, put_varint(bytes, context->size));
     } else {
+        /* dear already: the place to keep the times of a program that makes few calls */
+        if (fsh_session_now(s) - pen->marked > MARK_AFTER)
+            put_mark(pen, s);
         put_context(pen, i, context, list);
     }
     *slot = *context;
@@ -663,8 +668,10 @@ void fsh_pen_close(struct fsh_pen *pen, struct fsh_session *s) {
         return;
     }
     struct fsh_ring_state *state = pen->state;
-    if (make_room(pen, s))
+    if (make_room(pen, s)) {
         tell_counted(pen);
+        put_mark(pen, s);
+    }
     fsh_sys2(SYS_munmap, pen->ring, (uint64_t)s->header->ring_pages * FSH_PAGE);
     pen->ring = NULL;
     if (state)

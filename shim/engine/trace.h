@@ -284,8 +284,9 @@ struct fsh_pen {
     uint64_t *considered, *fired, *calls;
     struct fsh_ring_state *state; /* NULL: the ring is in no table */
     uint32_t next_mark;
-    bool counting; /* passes are counted, no longer written */
-    bool stopped;  /* nothing more can be written */
+    uint64_t marked; /* time of the last mark */
+    bool counting;   /* passes are counted, no longer written */
+    bool stopped;    /* nothing more can be written */
     struct fsh_slot slots[FSH_SLOTS];
 };
 

@@ -190,6 +190,8 @@ long fsh_apply(struct fsh_hit *pending, fsh_invoke invoke, const long *a) {
     const struct fsh_verdict *v = main_verdict(&hit);
     const struct fsh_action action = {
         .hit = &hit, .verdict = v, .spec = spec_of(v), .row = &fsh_calls[hit.call], .invoke = invoke, .a = a};
+    if (hit.call == CALL_close && fsh_watch[CALL_close] & WATCH_TRACK)
+        fsh_track_close(hit.fd);
     hold_all(&hit, v, WHEN_BEFORE);
     long result = effects[v->fault](&action);
     hold_all(&hit, v, WHEN_AFTER);

@@ -261,8 +261,8 @@ static void set_match(struct fsh_resource *r, unsigned rule) {
 static bool path_matches(const struct fsh_rule *rule, const struct fsh_resource *r) {
     if (!rule->path.n && !rule->not_path.n)
         return true;
-    if (r->kind != FSH_ON_FILE)
-        return false;
+    if (r->name[0] != '/' && r->kind != FSH_ON_FILE)
+        return !rule->path.n; /* nothing with a path: only a rule that asks for one leaves it out */
     const char *other = r->other ? r->other : r->name;
     if (rule->path.n && !fsh_any_glob(&rule->path, r->name, false) && !fsh_any_glob(&rule->path, other, false))
         return false;
@@ -428,7 +428,7 @@ static struct fsh_resource *blank(void) {
     r->next = NULL;
     r->hash = 0;
     r->connections = 0;
-    r->socket_is_fresh = false;
+    r->is_fresh = r->is_connection = false;
     atomic_store(&r->users, 0);
     return r;
 }
@@ -650,6 +650,7 @@ static struct fsh_resource *connection(int fd, const void *peer, unsigned len) {
     add(&t, ":");
     add_number(&t, count);
     r->key = fsh_fold(fsh_fold(fsh_tls.thread->key, base), count);
+    r->is_connection = true;
     struct address local;
     bool has_local = wants_peers && ask(SYS_getsockname, fd, &local);
     const struct ends ends = {peer, address_or_null(has_local, &local), len, has_local ? local.len : 0, NULL};
@@ -702,6 +703,14 @@ static struct fsh_resource *datagram_peer(struct fsh_resource *socket, const voi
     return r;
 }
 
+/* connect is called again when it was interrupted or has not finished: that is still the same connection. */
+static bool is_connection_to(const struct fsh_resource *socket, const void *peer, unsigned len) {
+    char name[NAME_ROOM] = "";
+    struct text t = {name, 0, sizeof name};
+    add(&t, protocol(peer, socket->kind == FSH_ON_DGRAM));
+    return socket->is_connection && add_address(&t, peer, len) && !strncmp(socket->name, name, t.len) && socket->name[t.len] == '#';
+}
+
 struct fsh_resource *fsh_resource_of_address(enum fsh_call call, int fd, const void *addr, unsigned len) {
     bool direct;
     struct fsh_resource *socket = fsh_resource_of_fd(fd, &direct);
@@ -712,7 +721,7 @@ struct fsh_resource *fsh_resource_of_address(enum fsh_call call, int fd, const v
         return socket;
     if (call != CALL_connect && call != CALL_bind)
         return datagram_peer(socket, addr, len);
-    if (!socket->socket_is_fresh)
+    if (call == CALL_bind ? !socket->is_fresh : is_connection_to(socket, addr, len))
         return socket;
     struct fsh_resource *r = call == CALL_bind ? bound(fd, addr, len) : connection(fd, addr, len);
     if (!r)
@@ -758,7 +767,7 @@ static struct fsh_resource *found_socket(int fd) {
         return bound(fd, &a.addr, a.len);
     struct fsh_resource *r = unnamed(is_datagram(fd) ? FSH_ON_DGRAM : FSH_ON_STREAM, "socket", &no_ends);
     if (r)
-        r->socket_is_fresh = true;
+        r->is_fresh = true;
     return r;
 }
 
@@ -881,7 +890,7 @@ void fsh_fd_socket(int fd) {
     struct fsh_resource *r = unnamed(is_datagram(fd) ? FSH_ON_DGRAM : FSH_ON_STREAM, "socket", &no_ends);
     if (!r)
         return;
-    r->socket_is_fresh = true;
+    r->is_fresh = true;
     fsh_fd_opened(fd, r, false);
 }
 

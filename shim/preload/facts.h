@@ -26,8 +26,9 @@ struct fsh_resource {
     uint32_t generation;    /* of forks: an unnamed resource is counted anew in a child */
     uint32_t connections;   /* accepted or made so far */
     uint8_t kind;
-    bool named;           /* the same for all processes and runs */
-    bool socket_is_fresh; /* a socket without an address yet */
+    bool named;         /* the same for all processes and runs */
+    bool is_fresh;      /* a socket without an address yet */
+    bool is_connection; /* a socket that was connected */
 };
 
 int fsh_facts_start(void);

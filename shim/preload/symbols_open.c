@@ -233,14 +233,14 @@ long fsh_door_syscall(long nr, ...) {
     int call = fsh_shim.ready ? fsh_call_by_number(nr) : -1;
     const uint8_t watch = call >= 0 && reports_like_syscall((enum fsh_call)call) ? fsh_watch[call] : 0;
     if (watch) {
-        if (call == CALL_close && watch & WATCH_TRACK)
-            fsh_track_close((int)a[0]);
         struct fsh_hit *hit =
             watch & WATCH_CONSIDER ? fsh_consider_call((enum fsh_call)call, &fsh_calls[call].roles, a, CALLER()) : NULL;
         if (hit) {
             pending_number = nr;
             return fsh_apply(hit, invoke_pending, a);
         }
+        if (call == CALL_close && watch & WATCH_TRACK)
+            fsh_track_close((int)a[0]);
     }
     long result = REAL(syscall)(nr, a[0], a[1], a[2], a[3], a[4], a[5]);
     if (watch & WATCH_TRACK)
