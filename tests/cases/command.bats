@@ -110,8 +110,7 @@ END
   local command
   command=$(sed -n 's/^faultshim: .*\(faultshim replay.*\)$/\1/p' <<<"$output" | tail -n 1)
   [ -n "$command" ]
-  PATH=$(dirname "$faultshim"):$PATH
-  run clean sh -c "$command"
+  run clean PATH="$(dirname "$faultshim"):$PATH" sh -c "$command"
   [[ $output == *"write -1 EIO"* ]]
 }
 

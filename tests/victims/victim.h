@@ -18,7 +18,7 @@
 #endif
 
 /* _exit and dprintf, because a check may fail in a signal handler or in a child that shares its parent's stdio buffers. */
-VICTIM_UNUSED static void victim_fail(const char *file, int line, const char *what) {
+VICTIM_UNUSED __attribute__((noreturn)) static void victim_fail(const char *file, int line, const char *what) {
     int e = errno;
     dprintf(2, "%s:%d: failed: %s (errno %s)\n", file, line, what, e ? strerrorname_np(e) : "0");
     _exit(99);
