@@ -172,7 +172,7 @@ static bool is_digit(char c) {
 static size_t process_id_at(const struct fsh_places *places, const char *p) {
     size_t n = 0;
     uint64_t v = 0;
-    while (is_digit(p[n]) && n < 10)
+    while (n < 10 && is_digit(p[n]))
         v = v * 10 + (uint64_t)(p[n++] - '0');
     if (is_digit(p[n]) || v == 0)
         return 0;

@@ -384,7 +384,8 @@ enum { RING_SLACK = FSH_RECORD_MAX + 64 }; /* what a slow path may write without
 /* The first byte last: until it stands, a reader sees the end of the stream here. */
 static void commit(struct fsh_pen *pen, uint8_t op, const void *payload, size_t len) {
     uint8_t *at = pen->data + pen->pos;
-    memcpy(at + 1, payload, len);
+    if (len)
+        memcpy(at + 1, payload, len);
     atomic_thread_fence(memory_order_release);
     *(volatile uint8_t *)at = op;
     pen->pos += (uint32_t)(1 + len);
