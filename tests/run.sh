@@ -6,7 +6,7 @@
 #
 #   --only GLOB     only tests whose name matches, as --list prints them (cases/rules/*, unit/draw); may be repeated
 #   --list          print the names of the tests and run none
-#   --all           take the long way: fuzzers for five minutes each, the benchmark once through
+#   --all           take the long way: fuzzers for five minutes each, the quick start and the benchmark once through
 #   --no-install    install nothing
 #   --build FOLDER  build there instead of in build/
 #
@@ -251,6 +251,15 @@ job_bench() {
   fi
 }
 
+job_quickstart() {
+  local log=$scratch/quickstart.log
+  if timeout 600 "$top/tools/quickstart.sh" >"$log" 2>&1 </dev/null && grep -q '100%' "$log"; then
+    result ok tools/quickstart
+  else
+    failed tools/quickstart "$log"
+  fi
+}
+
 job_clang() {
   job_build clang || return 0
   job_meson clang unit unit-clang
@@ -285,7 +294,7 @@ everything() { # the names of all tests; of meson's only once something is built
       claims "$file" | sed "s|^|$folder/$(basename "$file" .bats)/|"
     done < <(bats_files "$folder")
   done
-  [ "$all" = no ] || echo bench/quick
+  [ "$all" = no ] || printf '%s\n' tools/quickstart bench/quick
 }
 
 any_wanted() { # PREFIX: might a test under it be chosen?
@@ -374,6 +383,10 @@ while [ "$next" -lt "${#jobs[@]}" ] || [ "${#running[@]}" -gt 0 ]; do
   done
   [ "${#running[@]}" -eq 0 ] || reap
 done
+if [ "$all" = yes ] && wanted tools/quickstart; then
+  job_quickstart >"$scratch/quickstart"
+  count "$scratch/quickstart"
+fi
 if [ "$all" = yes ] && wanted bench/quick; then # alone, or it would measure its neighbours
   job_bench >"$scratch/bench"
   count "$scratch/bench"

@@ -47,13 +47,16 @@ cd "$place"
 step "3. A real program: redis-server, told to sync every write to disk before it answers"
 cat <<'WORDS'
 The shipped profile fsync-fails lets one sync in five fail. Redis promises, with appendfsync always, that what it has answered
-is on disk; so when a sync fails it must not answer, and its manual says that it ends.
+is on disk; so when a sync fails it must not answer, and its manual says that it ends. A profile of our own is joined with it:
+no fault in the first 300 ms, so that the server is up before its disk goes bad.
 WORDS
+printf '[faultshim]\nheadstart = 300ms\n' >up-first.ini
 show cat "$top/profiles/fsync-fails.ini"
+show cat up-first.ini
 for ((port = 20000 + $$ % 10000; ; port++)); do
   (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null || break
 done
-redis=(/usr/bin/redis-server --port "$port" --bind 127.0.0.1 --save '' --appendonly yes --appendfsync always --logfile redis.log)
+redis=(/usr/bin/redis-server --port "$port" --bind 127.0.0.1 --appendonly yes --appendfsync always --logfile redis.log)
 
 # The client's side, always the same: one connection, one write at a time, until the server is gone.
 client() {
@@ -63,14 +66,15 @@ client() {
     kill -0 "$server" 2>/dev/null || break
     sleep 0.1
   done
+  sleep 0.5
   for ((i = 1; i <= 100; i++)); do echo "set key$i value$i"; done | redis-cli -p "$port" >answers 2>&1 || true
   kill "$server" 2>/dev/null || true
   wait "$server" || true
   server=
 }
 
-printf '\n$ faultshim run -p fsync-fails --seed 11 -o run.trace -- %s\n' "${redis[*]}"
-"$faultshim" run -p fsync-fails --seed 11 -o run.trace -- "${redis[@]}" &
+printf '\n$ faultshim run -p fsync-fails -p ./up-first.ini --seed 11 -o run.trace -- %s\n' "${redis[*]}"
+"$faultshim" run -p fsync-fails -p ./up-first.ini --seed 11 -o run.trace -- "${redis[@]}" &
 server=$!
 client
 printf '\nWrites that were answered: %s. The last words of the server:\n' "$(grep -c '^OK' answers || true)"

@@ -59,6 +59,17 @@ one() { # CONFIGURATION CALL THREADS: nanoseconds a round
   LD_PRELOAD=$shim FAULTSHIM_PROFILE=$ini FAULTSHIM_SEED=1 FAULTSHIM_TRACE=$1.trace "$bench" "$what" "$3" "${times[$what]}"
 }
 
+# What a trace takes before its first decision: its head and a ring for each thread.
+declare -A base
+for what in "${!call[@]}"; do
+  for threads in 1 2; do
+    times[none]=${times[$what]} times[$what]=1
+    one one "$what" $threads >/dev/null
+    base["$what $threads"]=$(stat -c %s one.trace)
+    times[$what]=${times[none]}
+  done
+done
+
 configurations='bare idle other one five'
 for ((round = 0; round < rounds; round++)); do
   for what in clock_gettime malloc write-null write-file send; do
@@ -66,7 +77,10 @@ for ((round = 0; round < rounds; round++)); do
       for how in $configurations; do
         ns=$(one "$how" "$what" "$threads")
         bytes=0
-        [ "$how" != one ] || bytes=$(stat -c %s one.trace)
+        if [ "$how" = one ]; then
+          bytes=$(stat -c %s one.trace)
+          bytes=$((bytes - ${base["$what $threads"]}))
+        fi
         echo "$what $threads $how $ns ${times[$what]} $bytes"
         rm -f ./*.trace
       done
