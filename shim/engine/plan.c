@@ -405,6 +405,44 @@ static int count_rule(struct fsh_plan *plan, struct fsh_rule *rule, struct reach
     return r;
 }
 
+/* Counters in resources for the rules that count there. */
+static int give_slots(struct fsh_plan *plan, struct fsh_arena *arena) {
+    unsigned n = plan->profile->n_rules;
+    plan->slots = fsh_arena_get(arena, n * sizeof *plan->slots);
+    if (!plan->slots)
+        return -ENOMEM;
+    for (unsigned i = 0; i < n; i++)
+        plan->slots[i] = FSH_NO_SLOT;
+    for (unsigned c = 0; c < FSH_CALLS; c++)
+        for (unsigned k = 0; k < FSH_KINDS; k++)
+            for (unsigned i = 0; i < plan->on[c][k].n; i++) {
+                struct fsh_candidate *cand = (struct fsh_candidate *)&plan->on[c][k].v[i];
+                bool counts = cand->key == KEY_RESOURCE || plan->profile->rules[cand->rule].sticky == STICKY_RESOURCE;
+                if (counts && plan->slots[cand->rule] == FSH_NO_SLOT)
+                    plan->slots[cand->rule] = (uint16_t)plan->n_slots++;
+                cand->slot = plan->slots[cand->rule];
+            }
+    return 0;
+}
+
+/* A rule that always fires has nothing to gain from a short way. */
+static bool all_are(const struct fsh_candidates *list, enum fsh_key key, unsigned flags) {
+    for (unsigned i = 0; i < list->n; i++)
+        if (list->v[i].key != key || list->v[i].flags & ~flags || list->v[i].threshold == UINT64_MAX)
+            return false;
+    return list->n > 0;
+}
+
+static void give_shapes(struct fsh_plan *plan) {
+    for (unsigned c = 0; c < FSH_CALLS; c++)
+        for (unsigned k = 0; k < FSH_KINDS; k++) {
+            struct fsh_candidates *list = &plan->on[c][k];
+            list->shape = all_are(list, KEY_THREAD, CAND_CONTINUE)                   ? SHAPE_THREAD
+                          : all_are(list, KEY_RESOURCE, CAND_CONTINUE | CAND_FILTER) ? SHAPE_RESOURCE
+                                                                                     : SHAPE_MIXED;
+        }
+}
+
 int fsh_plan_build(struct fsh_plan *plan, const struct fsh_profile *profile, uint64_t seed, struct fsh_arena *arena,
                    struct fsh_error *error) {
     uint16_t(*room)[FSH_KINDS] = fsh_arena_get(arena, sizeof(uint16_t[FSH_CALLS][FSH_KINDS]));
@@ -427,7 +465,6 @@ int fsh_plan_build(struct fsh_plan *plan, const struct fsh_profile *profile, uin
         for (unsigned k = 0; k < FSH_KINDS; k++) {
             list[c][k] = fsh_arena_get(arena, plan->on[c][k].n * sizeof ***list);
             plan->on[c][k].v = list[c][k];
-            plan->on[c][k].plain = plan->on[c][k].by_resource = plan->on[c][k].n > 0;
             if (!list[c][k])
                 return -ENOMEM;
         }
@@ -441,11 +478,9 @@ int fsh_plan_build(struct fsh_plan *plan, const struct fsh_profile *profile, uin
                 if (reach->alternatives[c][k]) {
                     *list[c][k] = candidate(rule, c, k, reach->alternatives[c][k]);
                     note_needs(plan, rule, c, k, list[c][k]->key);
-                    plan->on[c][k].plain &= !(list[c][k]->flags & ~CAND_CONTINUE) && list[c][k]->key == KEY_THREAD;
-                    plan->on[c][k].by_resource &=
-                        !(list[c][k]->flags & ~(CAND_CONTINUE | CAND_FILTER)) && list[c][k]->key == KEY_RESOURCE;
                     list[c][k]++;
                 }
     }
-    return 0;
+    give_shapes(plan);
+    return give_slots(plan, arena);
 }

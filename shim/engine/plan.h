@@ -174,21 +174,31 @@ struct fsh_candidate {
     uint32_t blocking;     /* of these: can act on a descriptor in blocking mode */
     uint32_t sized;        /* of these: depend on the size or O_DIRECT */
     uint16_t rule;
+    uint16_t slot; /* of the rule among those that a resource keeps counters for; FSH_NO_SLOT for none */
     uint8_t key;   /* enum fsh_key, resolved */
     uint8_t flags; /* CAND_ */
+};
+enum { FSH_NO_SLOT = 0xffff };
+
+/* What a list of candidates needs at most. */
+enum fsh_shape {
+    SHAPE_MIXED,
+    SHAPE_THREAD,  /* all are draws keyed by the thread, and nothing more */
+    SHAPE_RESOURCE /* all are draws keyed by the resource, filtered by what the resource and the thread settle */
 };
 
 struct fsh_candidates {
     const struct fsh_candidate *v;
     unsigned n;
-    bool plain;       /* all are draws keyed by thread and nothing more */
-    bool by_resource; /* all are draws keyed by the resource, filtered by what the resource and the thread settle */
+    uint8_t shape; /* enum fsh_shape */
 };
 
 struct fsh_plan {
     const struct fsh_profile *profile;
     uint64_t seed;
     struct fsh_candidates on[FSH_CALLS][FSH_KINDS];
+    uint16_t *slots; /* by rule: see fsh_candidate.slot */
+    unsigned n_slots;
     bool armed[FSH_CALLS];  /* some kind has a candidate */
     bool needs_descriptors; /* some rule considers files, sockets or pipes: descriptors are kept track of */
     bool needs_stacks;      /* some rule is keyed by site */

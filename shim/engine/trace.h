@@ -330,19 +330,24 @@ static inline unsigned fsh_slot_of(uint64_t what, uint64_t rules) {
     return (unsigned)(((what ^ (what >> 16) * 5 ^ rules * 11) * 0x9e3779b1u) >> 13) & (FSH_SLOTS - 1);
 }
 
-/* A decision that passed: one byte in the steady case. */
-static inline void fsh_pen_pass(struct fsh_pen *pen, struct fsh_session *session, uint64_t what, uint64_t rules, uint64_t size,
-                                uint64_t site, const struct fsh_candidates *list) {
+/* A decision that passed, in the steady case: one byte. False: fsh_pen_pass_slow has to write it. */
+static inline bool fsh_pen_pass_quick(struct fsh_pen *pen, uint64_t what, uint64_t rules, uint64_t size) {
     unsigned i = fsh_slot_of(what, rules);
-    struct fsh_slot *slot = &pen->slots[i];
-    if (__builtin_expect(
-            slot->what == what && slot->rules == rules && slot->size == size && slot->site == site && pen->pos < pen->limit, 1)) {
-        pen->n++;
-        ((volatile uint8_t *)pen->data)[pen->pos++] = (uint8_t)(OP_SAME + i);
-        return;
-    }
-    struct fsh_slot context = {.what = what, .rules = rules, .size = size, .site = site};
-    fsh_pen_pass_slow(pen, session, &context, list);
+    const struct fsh_slot *slot = &pen->slots[i];
+    uint32_t pos = pen->pos;
+    if (__builtin_expect((slot->what ^ what) | (slot->rules ^ rules) | (slot->size ^ size) | slot->site || pos >= pen->limit, 0))
+        return false;
+    pen->n++;
+    ((volatile uint8_t *)pen->data)[pos] = (uint8_t)(OP_SAME + i);
+    pen->pos = pos + 1;
+    return true;
+}
+
+/* Any decision that passed. */
+static inline void fsh_pen_pass(struct fsh_pen *pen, struct fsh_session *session, const struct fsh_slot *context,
+                                const struct fsh_candidates *list) {
+    if (context->site || !fsh_pen_pass_quick(pen, context->what, context->rules, context->size))
+        fsh_pen_pass_slow(pen, session, context, list);
 }
 
 #endif

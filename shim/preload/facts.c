@@ -85,8 +85,9 @@ static size_t match_words(void) {
 enum { NAME_ROOM = 160 }; /* names of connections and pipes fit; paths get their own memory */
 
 static struct fsh_resource *build(void) {
-    unsigned slots = fsh_shim.n_key_slots;
-    size_t size = sizeof(struct fsh_resource) + match_words() * 8 + slots * (8 + 8 + sizeof(struct fsh_key_state)) + NAME_ROOM + 64;
+    unsigned slots = fsh_shim.plan->n_slots;
+    size_t size = sizeof(struct fsh_resource) + match_words() * 8 +
+                  slots * (sizeof(struct fsh_keyed) + sizeof(struct fsh_key_state)) + NAME_ROOM + 64;
     char *p = take(size);
     if (!p)
         return NULL;
@@ -94,10 +95,8 @@ static struct fsh_resource *build(void) {
     p += (sizeof *r + 31) & ~(size_t)31;
     r->own = (void *)p;
     p += slots * sizeof(struct fsh_key_state);
-    r->counters = (void *)p;
-    p += slots * 8;
-    r->stream = (void *)p;
-    p += slots * 8;
+    r->keyed = (void *)p;
+    p += slots * sizeof(struct fsh_keyed);
     r->matches = (void *)p;
     p += match_words() * 8;
     r->name = p;
@@ -382,15 +381,15 @@ struct fsh_key_state *fsh_site_counters(unsigned rule, uint64_t key) {
 
 static void attach_counters(struct fsh_resource *r) {
     for (unsigned i = 0; i < fsh_shim.n_rules; i++) {
-        unsigned slot = fsh_shim.key_slot[i];
-        if (slot == NO_SLOT)
+        unsigned slot = fsh_shim.plan->slots[i];
+        if (slot == FSH_NO_SLOT)
             continue;
         memset(&r->own[slot], 0, sizeof r->own[slot]);
         struct fsh_key_state *shared = NULL;
         if (r->named && (r->matches[i / 64] >> i % 64 & 1))
             shared = shared_counters(fsh_shim.rules[i].hash, r->key);
-        r->counters[slot] = shared ? shared : &r->own[slot];
-        r->stream[slot] = fsh_stream(fsh_shim.plan->seed, fsh_shim.rules[i].hash, r->key);
+        r->keyed[slot].counters = shared ? shared : &r->own[slot];
+        r->keyed[slot].stream = fsh_stream(fsh_shim.plan->seed, fsh_shim.rules[i].hash, r->key);
     }
 }
 
@@ -464,9 +463,11 @@ static const struct ends no_ends;
 
 /* A child that uses what its parent numbered counts for itself. */
 static struct fsh_resource *renew(struct fsh_resource *old) {
-    if (old->named || old->generation == fsh_fds.generation)
+    if (old->generation == fsh_fds.generation)
         return old;
     old->generation = fsh_fds.generation;
+    if (old->named)
+        return old;
     old->key = fsh_fold(old->key, fsh_shim.process.key);
     old->number = atomic_fetch_add_explicit(&fsh_shim.session.header->resources, 1, memory_order_relaxed) + 1;
     attach_counters(old);
@@ -923,7 +924,10 @@ int fsh_facts_start(void) {
         n = FDS_MIN;
         fsh_fds.v = map_fds(n);
     }
-    fsh_fds.n = fsh_fds.v ? (unsigned)n : 0;
+    static _Atomic uintptr_t fewest[3]; /* those that are never looked up quickly */
+    fsh_fds.n = fsh_fds.v ? (unsigned)n : 3;
+    if (!fsh_fds.v)
+        fsh_fds.v = fewest;
     for (unsigned i = 0; i < fsh_shim.n_rules; i++)
         wants_peers |= fsh_shim.rules[i].peer.n || fsh_shim.rules[i].local.n;
     return 0;

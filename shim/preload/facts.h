@@ -12,15 +12,20 @@
 #include "calls.h"
 #include "trace.h"
 
+/* What a resource keeps for one rule. */
+struct fsh_keyed {
+    struct fsh_key_state *counters;
+    uint64_t stream; /* start of the rule's stream for this resource */
+};
+
 struct fsh_resource {
     uint64_t number; /* in the trace */
     uint64_t key;
-    uint64_t hash;                   /* of what it is looked up by; 0: not looked up */
-    struct fsh_resource *next;       /* in its bucket, or in the free list */
-    struct fsh_key_state **counters; /* by key slot of a rule; NULL where the rule's filters leave it out */
-    struct fsh_key_state *own;       /* counters that are this process's alone */
-    uint64_t *stream;                /* by key slot: start of the rule's stream for this resource */
-    uint64_t *matches;               /* by rule, as bits: path, peer, local */
+    uint64_t hash;             /* of what it is looked up by; 0: not looked up */
+    struct fsh_resource *next; /* in its bucket, or in the free list */
+    struct fsh_keyed *keyed;   /* by slot */
+    struct fsh_key_state *own; /* by slot: counters that are this process's alone */
+    uint64_t *matches;         /* by rule, as bits: path, peer, local */
     char *name, *other;
     _Atomic uint32_t users; /* descriptors */
     uint32_t generation;    /* of forks: an unnamed resource is counted anew in a child */
@@ -50,7 +55,7 @@ static inline struct fsh_resource *fsh_resource_of_fd(int fd, bool *direct) {
     uintptr_t word = (unsigned)fd < fsh_fds.n ? atomic_load_explicit(&fsh_fds.v[fd], memory_order_acquire) : 0;
     struct fsh_resource *r = (struct fsh_resource *)(word & ~(uintptr_t)1);
     *direct = word & 1;
-    return __builtin_expect(r && (r->named || r->generation == fsh_fds.generation), 1) ? r : fsh_resource_found(fd, direct);
+    return __builtin_expect(r && r->generation == fsh_fds.generation, 1) ? r : fsh_resource_found(fd, direct);
 }
 /* The file at `path`; `oflags` as given to open, or 0. NULL if there is no usable path. */
 struct fsh_resource *fsh_resource_of_path(int dirfd, const char *path, int oflags);

@@ -150,8 +150,8 @@ static void count_shared(struct count *n, struct fsh_key_state *k, const struct 
 
 static void count_by_thread(struct count *n, struct fsh_thread *t, const struct fsh_rule *rule, uint64_t size) {
     n->key = t->key;
-    n->stream = t->stream[rule->index];
-    n->ordinal = t->ordinal[rule->index]++;
+    n->stream = t->streams[rule->index].start;
+    n->ordinal = t->streams[rule->index].ordinal++;
     if (rule->has_space) {
         n->bytes = t->bytes[rule->index];
         t->bytes[rule->index] += size;
@@ -182,12 +182,12 @@ static COLD void count_by_site(struct count *n, struct fsh_thread *t, const stru
 
 static void count(struct count *n, struct fsh_thread *t, const struct fsh_candidate *cand, struct call *c) {
     const struct fsh_rule *rule = &fsh_shim.rules[cand->rule];
-    unsigned slot = fsh_shim.key_slot[cand->rule];
+    const struct fsh_keyed *keyed = c->resource && cand->slot != FSH_NO_SLOT ? &c->resource->keyed[cand->slot] : NULL;
     *n = (struct count){0};
-    if (cand->key == KEY_RESOURCE && c->resource) {
+    if (cand->key == KEY_RESOURCE && keyed) {
         n->key = c->resource->key;
-        n->stream = c->resource->stream[slot];
-        count_shared(n, c->resource->counters[slot], rule, c->size);
+        n->stream = keyed->stream;
+        count_shared(n, keyed->counters, rule, c->size);
     } else if (cand->key == KEY_RUN) {
         count_by_run(n, rule, c->size);
     } else if (cand->key == KEY_SITE) {
@@ -197,8 +197,8 @@ static void count(struct count *n, struct fsh_thread *t, const struct fsh_candid
     }
     if (rule->sticky == STICKY_RULE)
         n->stuck = &fsh_shim.session.rules[rule->index].stuck;
-    else if (rule->sticky == STICKY_RESOURCE && c->resource)
-        n->stuck = &c->resource->counters[slot]->stuck;
+    else if (rule->sticky == STICKY_RESOURCE && keyed)
+        n->stuck = &keyed->counters->stuck;
 }
 
 /* One of the rule's `times`, over the whole run. */
@@ -369,8 +369,11 @@ static struct fsh_hit *conclude(struct fsh_thread *t, struct round *round, const
     t->pen.calls[c->call]++;
     if (UNLIKELY(t->hit.n))
         return hand_over(t, round, list, c);
-    fsh_pen_pass(&t->pen, &fsh_shim.session, fsh_what(c->call, c->kind, c->resource ? c->resource->number : 0), round->rules,
-                 c->size, c->site, list);
+    const struct fsh_slot context = {.what = fsh_what(c->call, c->kind, c->resource ? c->resource->number : 0),
+                                     .rules = round->rules,
+                                     .size = c->size,
+                                     .site = c->site};
+    fsh_pen_pass(&t->pen, &fsh_shim.session, &context, list);
     leave(t);
     return NULL;
 }
@@ -380,90 +383,70 @@ static struct fsh_hit *decide_fully(struct fsh_thread *t, const struct fsh_candi
     round.rules = 0;
     round.ended = round.primary = false;
     t->hit.n = 0;
-    if (LIKELY(fsh_shim.session.header->headstart) || !in_headstart(c->call))
+    if (LIKELY(fsh_shim.session.header->headstart) || !in_headstart(c->call)) {
+        fsh_shim.steady = !fsh_shim.replays;
         for (unsigned i = 0; i < list->n; i++)
             look(t, &round, list, i, c);
-    return conclude(t, &round, list, c);
-}
-
-/* decide_by_resource has found candidate `i` to fire. `ordinals` of those before it are known; those after it are looked at here.
- */
-static COLD struct fsh_hit *fire_and_go_on(struct fsh_thread *t, const struct fsh_candidates *list, struct call *c, unsigned i,
-                                           uint64_t rules, const uint64_t *ordinals) {
-    const struct fsh_candidate *cand = &list->v[i];
-    unsigned slot = fsh_shim.key_slot[cand->rule];
-    struct round round;
-    memcpy(round.ordinals, ordinals, (i + 1) * sizeof *ordinals);
-    round.rules = rules;
-    round.ended = round.primary = false;
-    t->hit.n = 0;
-    const struct count n = {.key = c->resource->key, .stream = c->resource->stream[slot], .ordinal = ordinals[i]};
-    fire(&t->hit, &round, cand, cand->alternatives, c, &n, fsh_draw(n.stream, n.ordinal), false);
-    for (i++; i < list->n; i++)
-        look(t, &round, list, i, c);
-    return conclude(t, &round, list, c);
-}
-
-/* The common case of a call on a descriptor: every candidate is matched by bits, keyed by the resource, and nothing but a draw. */
-static inline struct fsh_hit *decide_by_resource(struct fsh_thread *t, const struct fsh_candidates *list, enum fsh_call call,
-                                                 int fd, int mflags, struct fsh_resource *r, uint64_t size, const void *caller) {
-    uint64_t ordinals[FSH_CANDIDATES_MAX], rules = 0;
-    for (unsigned i = 0, n = list->n; i < n; i++) {
-        const struct fsh_candidate *cand = &list->v[i];
-        unsigned rule = cand->rule, slot = fsh_shim.key_slot[rule];
-        if (cand->flags & CAND_FILTER && !(bit(t->matches, rule) && bit(r->matches, rule)))
-            continue;
-        ordinals[i] = atomic_fetch_add_explicit(&r->counters[slot]->ordinal, 1, memory_order_relaxed);
-        t->pen.considered[rule]++;
-        rules |= UINT64_C(1) << i;
-        if (UNLIKELY(wins(cand, fsh_draw(r->stream[slot], ordinals[i])))) {
-            struct call c = {
-                .call = call, .kind = r->kind, .fd = fd, .mflags = mflags, .resource = r, .size = size, .caller = caller};
-            return fire_and_go_on(t, list, &c, i, rules, ordinals);
-        }
     }
-    t->pen.calls[call]++;
-    fsh_pen_pass(&t->pen, &fsh_shim.session, fsh_what(call, r->kind, r->number), rules, size, 0, list);
+    return conclude(t, &round, list, c);
+}
+
+/* The short ways below hold for the calls that come most often. They are leaves: whatever does not fit them is left to the
+ * functions above by a jump, so that no register has to be saved. */
+
+static COLD struct fsh_hit *consider_slowly(enum fsh_call call, uint64_t size, const void *caller) {
+    struct fsh_thread *t = enter();
+    struct call c = {.call = call, .kind = FSH_ON_NONE, .fd = -1, .size = size, .caller = caller};
+    return t ? decide_fully(t, &fsh_shim.plan->on[call][FSH_ON_NONE], &c) : NULL;
+}
+
+/* The gate is closed and every candidate has been counted. */
+static COLD struct fsh_hit *pass_slowly(struct fsh_thread *t, const struct fsh_candidates *list, uint64_t what, uint64_t rules,
+                                        uint64_t size) {
+    const struct fsh_slot context = {.what = what, .rules = rules, .size = size};
+    fsh_pen_pass_slow(&t->pen, &fsh_shim.session, &context, list);
     leave(t);
     return NULL;
 }
 
-/* The case that must be cheap: every candidate is a plain draw keyed by the thread. If one fires, what has been counted is taken
- * back and decide_fully starts over. */
-static inline struct fsh_hit *decide_by_thread(struct fsh_thread *t, const struct fsh_candidates *list, enum fsh_call call,
-                                               uint64_t size, const void *caller) {
-    bool plain = list->plain && fsh_shim.session.header->headstart && !fsh_shim.replays;
-    unsigned n = plain ? list->n : 0, i = 0;
-    uint64_t *const ordinals = t->ordinal, *const considered = t->pen.considered;
-    const uint64_t *const streams = t->stream;
-    for (; i < n; i++) {
-        const struct fsh_candidate *cand = &list->v[i];
-        unsigned rule = cand->rule;
-        uint64_t ordinal = ordinals[rule];
-        if (UNLIKELY(wins(cand, fsh_draw(streams[rule], ordinal))))
-            break;
-        ordinals[rule] = ordinal + 1;
-        considered[rule]++;
-    }
-    if (UNLIKELY(i < n || !plain)) {
-        while (i-- > 0) {
-            ordinals[list->v[i].rule]--;
-            considered[list->v[i].rule]--;
-        }
-        struct call c = {.call = call, .kind = FSH_ON_NONE, .fd = -1, .size = size, .caller = caller};
-        return decide_fully(t, list, &c);
-    }
-    t->pen.calls[call]++;
-    fsh_pen_pass(&t->pen, &fsh_shim.session, fsh_what(call, FSH_ON_NONE, 0), ~UINT64_C(0) >> (64 - n), size, 0, list);
+static inline struct fsh_hit *pass(struct fsh_thread *t, const struct fsh_candidates *list, uint64_t what, uint64_t rules,
+                                   uint64_t size) {
+    if (UNLIKELY(!fsh_pen_pass_quick(&t->pen, what, rules, size)))
+        return pass_slowly(t, list, what, rules, size);
     leave(t);
     return NULL;
+}
+
+/* Draws keyed by the thread. If one fires, what has been counted is taken back, and decide_fully starts over. */
+static COLD struct fsh_hit *start_over(struct fsh_thread *t, unsigned counted, enum fsh_call call, uint64_t size,
+                                       const void *caller) {
+    const struct fsh_candidates *list = &fsh_shim.plan->on[call][FSH_ON_NONE];
+    while (counted-- > 0) {
+        t->streams[list->v[counted].rule].ordinal--;
+        t->pen.considered[list->v[counted].rule]--;
+    }
+    struct call c = {.call = call, .kind = FSH_ON_NONE, .fd = -1, .size = size, .caller = caller};
+    return decide_fully(t, list, &c);
 }
 
 struct fsh_hit *fsh_consider(enum fsh_call call, uint64_t size, const void *caller) {
-    struct fsh_thread *t = enter();
-    if (UNLIKELY(!t))
-        return NULL;
-    return decide_by_thread(t, &fsh_shim.plan->on[call][FSH_ON_NONE], call, size, caller);
+    struct fsh_thread *t = fsh_tls.thread;
+    const struct fsh_candidates *list = &fsh_shim.plan->on[call][FSH_ON_NONE];
+    if (UNLIKELY(!t->gate || !fsh_shim.steady || list->shape != SHAPE_THREAD))
+        return consider_slowly(call, size, caller);
+    t->gate = 0;
+    compiler_fence();
+    const unsigned n = list->n;
+    for (unsigned i = 0; i < n; i++) {
+        const struct fsh_candidate *cand = &list->v[i];
+        struct fsh_stream_state *stream = &t->streams[cand->rule];
+        if (UNLIKELY(fsh_draw(stream->start, stream->ordinal) < cand->threshold))
+            return start_over(t, i, call, size, caller);
+        stream->ordinal++;
+        t->pen.considered[cand->rule]++;
+    }
+    t->pen.calls[call]++;
+    return pass(t, list, fsh_what(call, FSH_ON_NONE, 0), ~UINT64_C(0) >> (64 - n), size);
 }
 
 static struct fsh_hit *decide_on(struct fsh_thread *t, enum fsh_call call, int fd, int mflags, struct fsh_resource *r,
@@ -478,20 +461,66 @@ static struct fsh_hit *decide_on(struct fsh_thread *t, enum fsh_call call, int f
     return decide_fully(t, list, &c);
 }
 
-struct fsh_hit *fsh_consider_fd(enum fsh_call call, int fd, int mflags, uint64_t size, const void *caller) {
+static COLD struct fsh_hit *consider_fd_slowly(enum fsh_call call, int fd, int mflags, uint64_t size, const void *caller) {
     struct fsh_thread *t = enter();
-    if (UNLIKELY(!t))
+    if (!t)
         return NULL;
     bool direct;
     struct fsh_resource *r = fsh_resource_of_fd(fd, &direct);
-    if (UNLIKELY(!r)) {
-        leave(t);
-        return NULL;
-    }
+    if (r)
+        return decide_on(t, call, fd, mflags, r, r->kind, direct, size, caller);
+    leave(t);
+    return NULL;
+}
+
+/* Candidate `at` fires; t->counted says what has been counted so far. Those after it are looked at here. */
+static COLD struct fsh_hit *fire_and_go_on(enum fsh_call call, int fd, int mflags, uint64_t size, const void *caller, unsigned at) {
+    struct fsh_thread *t = fsh_tls.thread;
+    struct fsh_resource *r = t->counted.resource;
     const struct fsh_candidates *list = &fsh_shim.plan->on[call][r->kind];
-    if (LIKELY(list->by_resource && (unsigned)fd > 2 && fsh_shim.session.header->headstart && !fsh_shim.replays))
-        return decide_by_resource(t, list, call, fd, mflags, r, size, caller);
-    return decide_on(t, call, fd, mflags, r, r->kind, direct, size, caller);
+    const struct fsh_candidate *cand = &list->v[at];
+    struct call c = {.call = call, .kind = r->kind, .fd = fd, .mflags = mflags, .resource = r, .size = size, .caller = caller};
+    struct round round;
+    memcpy(round.ordinals, t->counted.ordinals, (at + 1) * sizeof *round.ordinals);
+    round.rules = t->counted.rules;
+    round.ended = round.primary = false;
+    t->hit.n = 0;
+    const struct count n = {.key = r->key, .stream = r->keyed[cand->slot].stream, .ordinal = round.ordinals[at]};
+    fire(&t->hit, &round, cand, cand->alternatives, &c, &n, fsh_draw(n.stream, n.ordinal), false);
+    for (unsigned i = at + 1; i < list->n; i++)
+        look(t, &round, list, i, &c);
+    return conclude(t, &round, list, &c);
+}
+
+struct fsh_hit *fsh_consider_fd(enum fsh_call call, int fd, int mflags, uint64_t size, const void *caller) {
+    struct fsh_thread *t = fsh_tls.thread;
+    const uintptr_t word = (unsigned)fd - 3 < fsh_fds.n - 3 ? atomic_load_explicit(&fsh_fds.v[fd], memory_order_acquire) : 0;
+    struct fsh_resource *r = (struct fsh_resource *)(word & ~(uintptr_t)1);
+    if (UNLIKELY(!t->gate || !fsh_shim.steady || !r || r->generation != fsh_fds.generation))
+        return consider_fd_slowly(call, fd, mflags, size, caller);
+    const struct fsh_candidates *list = &fsh_shim.plan->on[call][r->kind];
+    if (UNLIKELY(list->shape != SHAPE_RESOURCE))
+        return consider_fd_slowly(call, fd, mflags, size, caller);
+    t->gate = 0;
+    compiler_fence();
+    uint64_t rules = 0;
+    for (unsigned i = 0, n = list->n; i < n; i++) {
+        const struct fsh_candidate *cand = &list->v[i];
+        if (cand->flags & CAND_FILTER && !(bit(t->matches, cand->rule) && bit(r->matches, cand->rule)))
+            continue;
+        const struct fsh_keyed *keyed = &r->keyed[cand->slot];
+        uint64_t ordinal = atomic_fetch_add_explicit(&keyed->counters->ordinal, 1, memory_order_relaxed);
+        t->counted.ordinals[i] = ordinal;
+        t->pen.considered[cand->rule]++;
+        rules |= UINT64_C(1) << i;
+        if (UNLIKELY(fsh_draw(keyed->stream, ordinal) < cand->threshold)) {
+            t->counted.rules = rules;
+            t->counted.resource = r;
+            return fire_and_go_on(call, fd, mflags, size, caller, i);
+        }
+    }
+    t->pen.calls[call]++;
+    return pass(t, list, fsh_what(call, r->kind, r->number), rules, size);
 }
 
 struct fsh_hit *fsh_consider_path(enum fsh_call call, int dirfd, const char *path, int oflags, uint64_t size, const void *caller) {

@@ -27,16 +27,24 @@ struct fsh_hit {
     struct fsh_verdict verdicts[FSH_VERDICTS];
 };
 
+/* A stream of draws and how many have been taken. */
+struct fsh_stream_state {
+    uint64_t start, ordinal;
+};
+
 /* One thread. Lives in memory of its own that fork wipes (MADV_WIPEONFORK). */
 struct fsh_thread {
-    uint32_t gate;     /* the gate: 1 while the program's code runs */
-    uint32_t known;    /* 0 after a fork */
-    uint64_t *stream;  /* by rule: start of the stream of rules keyed by thread */
-    uint64_t *ordinal; /* by rule: candidates so far, likewise */
-    uint64_t *bytes;   /* by rule: bytes that passed, for `space` */
-    uint64_t *matches; /* by rule, as bits: `process` and `thread` let this thread in */
+    uint32_t gate;                    /* the gate: 1 while the program's code runs */
+    uint32_t known;                   /* 0 after a fork */
+    struct fsh_stream_state *streams; /* by rule: those keyed by thread */
+    uint64_t *bytes;                  /* by rule: bytes that passed, for `space` */
+    uint64_t *matches;                /* by rule, as bits: `process` and `thread` let this thread in */
     struct fsh_pen pen;
     struct fsh_hit hit;
+    struct { /* by the short way for descriptors, when it finds that a rule fires */
+        struct fsh_resource *resource;
+        uint64_t rules, ordinals[FSH_CANDIDATES_MAX];
+    } counted;
     uint64_t key;          /* fsh_key_of_thread */
     size_t size;           /* of this mapping */
     const uint32_t *steps; /* replay: what this thread is expected to do, NULL for nothing */
@@ -73,16 +81,14 @@ struct fsh_shim {
     struct fsh_identity process;
     struct fsh_owner owner;
     uint64_t *run_stream; /* by rule: start of the stream of rules keyed by run */
-    uint16_t *key_slot;   /* by rule: place of its counters in a resource, NO_SLOT for none */
-    unsigned n_key_slots;
-    bool tracks; /* descriptors are kept track of */
+    bool tracks;          /* descriptors are kept track of */
     bool refuses_io_uring;
     bool replays;
+    bool steady; /* the head start is over and nothing is replayed: the short ways are open */
     struct fsh_places places;
     uintptr_t loader; /* where ld.so is mapped */
     size_t loader_size;
 };
-enum { NO_SLOT = 0xffff };
 extern struct fsh_shim fsh_shim;
 
 /* --- for doors --- */

@@ -469,30 +469,23 @@ static int bind_plan(void) {
     const struct fsh_plan *plan = fsh_shim.plan;
     unsigned n = fsh_shim.n_rules = plan->profile->n_rules;
     fsh_shim.rules = plan->profile->rules;
-    char *p = allocate(n * (sizeof(uint64_t) + sizeof(uint16_t)) + 64);
-    if (!p)
+    fsh_shim.run_stream = allocate(n * sizeof *fsh_shim.run_stream + 64);
+    if (!fsh_shim.run_stream)
         return -ENOMEM;
-    fsh_shim.run_stream = (void *)p;
-    fsh_shim.key_slot = (void *)(p + n * sizeof(uint64_t));
-    bool keyed[FSH_RULES_MAX] = {false};
     bool io = false;
     for (int call = 0; call < FSH_CALLS; call++)
-        for (int kind = 0; kind < FSH_KINDS; kind++)
-            for (unsigned i = 0; i < plan->on[call][kind].n; i++) {
-                const struct fsh_candidate *cand = &plan->on[call][kind].v[i];
-                keyed[cand->rule] |= cand->key == KEY_RESOURCE || fsh_shim.rules[cand->rule].sticky == STICKY_RESOURCE;
-                const char *family = fsh_classes[fsh_calls[call].class_of[kind]].family;
-                io |= !strcmp(family, "file") || !strcmp(family, "net");
-            }
-    for (unsigned i = 0; i < n; i++) {
+        for (int kind = 0; kind < FSH_KINDS; kind++) {
+            const char *family = fsh_classes[fsh_calls[call].class_of[kind]].family;
+            io |= plan->on[call][kind].n && (!strcmp(family, "file") || !strcmp(family, "net"));
+        }
+    for (unsigned i = 0; i < n; i++)
         fsh_shim.run_stream[i] = fsh_stream(plan->seed, fsh_shim.rules[i].hash, FSH_KEY_OF_RUN);
-        fsh_shim.key_slot[i] = keyed[i] ? (uint16_t)fsh_shim.n_key_slots++ : NO_SLOT;
-    }
     fsh_shim.tracks = plan->needs_descriptors;
     fsh_shim.refuses_io_uring = io && plan->profile->options.io_uring == IO_URING_REFUSE;
     if (plan->profile->options.headstart == HEADSTART_NONE)
         atomic_store(&fsh_shim.session.header->headstart, 1);
     fsh_shim.replays = fsh_shim.session.header->script.size != 0;
+    fsh_shim.steady = fsh_shim.session.header->headstart && !fsh_shim.replays;
     return 0;
 }
 
@@ -594,7 +587,7 @@ void fsh_thread_renamed(void) {
 }
 
 static size_t thread_size(void) {
-    size_t size = sizeof(struct fsh_thread) + 64 + (3ul * fsh_shim.n_rules + (fsh_shim.n_rules + 63) / 64) * sizeof(uint64_t);
+    size_t size = sizeof(struct fsh_thread) + 64 + (4ul * fsh_shim.n_rules + (fsh_shim.n_rules + 63) / 64) * sizeof(uint64_t);
     return (size + 4095) & ~(size_t)4095;
 }
 
@@ -620,13 +613,12 @@ static struct fsh_thread *build_thread(void *memory, size_t size) {
     struct fsh_thread *t = memory;
     unsigned n = fsh_shim.n_rules;
     t->size = size;
-    t->stream = (uint64_t *)((char *)memory + ((sizeof *t + 63) & ~63ul));
-    t->ordinal = t->stream + n;
-    t->bytes = t->ordinal + n;
+    t->streams = (struct fsh_stream_state *)((char *)memory + ((sizeof *t + 63) & ~63ul));
+    t->bytes = (uint64_t *)(t->streams + n);
     t->matches = t->bytes + n;
     t->key = fsh_key_of_thread(fsh_shim.process.key, fsh_tls.id.key);
     for (unsigned i = 0; i < n; i++)
-        t->stream[i] = fsh_stream(fsh_shim.plan->seed, fsh_shim.rules[i].hash, t->key);
+        t->streams[i].start = fsh_stream(fsh_shim.plan->seed, fsh_shim.rules[i].hash, t->key);
     struct fsh_owner owner = fsh_shim.owner;
     owner.thread_key = fsh_tls.id.key;
     if (fsh_pen_open(&t->pen, &fsh_shim.session, &owner) && !t->pen.considered)

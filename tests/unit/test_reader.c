@@ -82,7 +82,8 @@ static void define(struct run *run) {
 static void pass(struct run *run, uint64_t size) {
     run->pen.considered[0]++;
     run->pen.calls[CALL_read]++;
-    fsh_pen_pass(&run->pen, &run->session, fsh_what(CALL_read, FSH_ON_FILE, 1), 3, size, 0, &list);
+    const struct fsh_slot context = {.what = fsh_what(CALL_read, FSH_ON_FILE, 1), .rules = 3, .size = size};
+    fsh_pen_pass(&run->pen, &run->session, &context, &list);
 }
 
 static void fault(struct run *run, unsigned flags) {
