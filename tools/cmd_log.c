@@ -82,7 +82,7 @@ static void put_seconds(FILE *out, uint64_t ns, unsigned width) {
     do
         text[--n] = (char)('0' + s % 10);
     while (s /= 10);
-    while (sizeof text - n < width)
+    while (n > 0 && sizeof text - n < width)
         text[--n] = ' ';
     fwrite_unlocked(text + n, 1, sizeof text - n, out);
 }
