@@ -82,8 +82,8 @@ static void put_seconds(FILE *out, uint64_t ns, unsigned width) {
     do
         text[--n] = (char)('0' + s % 10);
     while (s /= 10);
-    while (n > 0 && sizeof text - n < width)
-        text[--n] = ' ';
+    for (size_t have = sizeof text - n; have < width; have++)
+        putc_unlocked(' ', out);
     fwrite_unlocked(text + n, 1, sizeof text - n, out);
 }
 
