@@ -145,7 +145,14 @@ job_meson() { # BUILD SUITE PREFIX
   while read -r name; do
     wanted "$3/$name" && names+=("$name")
   done < <(meson_tests "$build/$1" "$2")
-  [ "${#names[@]}" -gt 0 ] || return 0
+  if [ "${#names[@]}" -eq 0 ]; then
+    # nothing was chosen, or meson could not tell what there is
+    if [ "${#only[@]}" -eq 0 ]; then
+      echo "meson names no tests of the suite $2" >"$log"
+      failed "$3/*" "$log"
+    fi
+    return 0
+  fi
   # names of tests of two suites may be the same: the suite is given too
   timeout 900 meson test -C "$build/$1" --no-rebuild --num-processes 2 --suite "$2" "${names[@]}" >"$log" 2>&1 || true
   python3 - "$build/$1/meson-logs/testlog.json" "$scratch/$3" <<'PYTHON' >"$scratch/$3.results" || true
@@ -265,9 +272,8 @@ job_clang() {
   job_meson clang unit unit-clang
   local target
   while read -r target; do
-    wanted "fuzz/$target" && job_fuzz "$target"
+    if wanted "fuzz/$target"; then job_fuzz "$target"; fi
   done < <(fuzz_targets)
-  return 0
 }
 job_sanitized() {
   job_build sanitized || return 0
@@ -363,9 +369,13 @@ set -m # each job is a process group of its own, and can be ended whole
 declare -A number_of
 next=0
 reap() {
-  local pid='' i
-  wait -n -p pid "${running[@]}" || true
+  local pid='' i status=0
+  wait -n -p pid "${running[@]}" || status=$?
   i=${number_of[$pid]}
+  if [ "$status" -ne 0 ]; then # it should have told its failures and ended well
+    echo "    | ended with status $status"
+    result failed "${jobs[$i]}"
+  fi >>"$scratch/job.$i"
   count "$scratch/job.$i"
   local still=()
   for i in "${running[@]}"; do

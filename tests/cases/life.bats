@@ -101,9 +101,10 @@ END
   run clean LD_PRELOAD="$jemalloc" timeout 30 "$faultshim" run -q -s 1 -r "$everything" -- "$victims/tiny"
   [ "$status" -eq 0 ]
   says "tiny ok"
-  run clean LD_PRELOAD="$shim:$jemalloc" FAULTSHIM_PROFILE="$top/profiles/basic.ini" timeout 30 "$victims/tiny"
+  printf '[rule all]\n%s\n' "$(tr ' ' '\n' <<<"$everything" | sed 's/delay:/delay /')" >all.ini
+  run clean LD_PRELOAD="$shim:$jemalloc" FAULTSHIM_PROFILE=all.ini timeout 30 "$victims/tiny"
   [ "$status" -eq 0 ]
-  run clean LD_PRELOAD="$jemalloc:$shim" FAULTSHIM_PROFILE="$top/profiles/basic.ini" timeout 30 "$victims/tiny"
+  run clean LD_PRELOAD="$jemalloc:$shim" FAULTSHIM_PROFILE=all.ini timeout 30 "$victims/tiny"
   [ "$status" -eq 0 ]
 }
 @test "jemalloc-linked-in" {

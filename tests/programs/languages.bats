@@ -151,3 +151,36 @@ set -e
 END
   same /bin/bash "$place/script"
 }
+
+# They make good what is short or interrupted, as they should: the same outcome in spite of the faults.
+@test "git-and-python3-bear-short-io-and-eintr" {
+  cat >script <<'END'
+set -e
+export GIT_AUTHOR_NAME=a GIT_AUTHOR_EMAIL=a@example.org GIT_COMMITTER_NAME=a GIT_COMMITTER_EMAIL=a@example.org
+export GIT_AUTHOR_DATE='2020-01-01T00:00:00Z' GIT_COMMITTER_DATE='2020-01-01T00:00:00Z' GIT_CONFIG_NOSYSTEM=1
+git init -q -b main one
+cd one
+for i in 1 2 3 4 5; do
+  seq $i 20000 >file$i
+  git add file$i
+  git commit -q -m "commit $i"
+done
+git log --format='%H %s'
+git fsck
+cd ..
+/usr/bin/python3 -B -I -c '
+import os, hashlib
+with open("file", "wb", buffering=0) as f:
+    data = memoryview(bytes(range(256)) * 4000)
+    while data:
+        data = data[f.write(data):]
+print(hashlib.sha256(open("file", "rb").read()).hexdigest())'
+END
+  mkdir bare.d faulted.d
+  (cd bare.d && clean timeout 60 /bin/bash "$place/script") >bare.out
+  (cd faulted.d && fs run --log ../card -q -s 5 -o ../faulted.trace -r 'calls=@file.read,@file.write probability=20% fault=short' \
+    -r 'calls=@file.read,@file.write except=*truncate* probability=10% fault=error:EINTR' -- /bin/bash "$place/script") >faulted.out
+  diff bare.out faulted.out
+  [ "$(faults faulted.trace | wc -l)" -gt 100 ]
+  fs verify -q faulted.trace
+}

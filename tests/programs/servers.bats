@@ -112,3 +112,32 @@ END
   run fs run -q -s 1 -r 'calls=@net.recv peer=127.0.0.1:* nth=4 fault=error:ECONNRESET' -- /usr/bin/curl -sS -o got "http://127.0.0.1:$port/file"
   [ "$status" -eq 56 ]
 }
+
+@test "nginx-serves-every-byte-under-short-io-and-eintr" {
+  port=$(free_port)
+  mkdir root tmp
+  head -c 3000000 /dev/urandom >root/large
+  cat >nginx.conf <<END
+daemon off;
+pid $place/nginx.pid;
+error_log $place/error.log;
+$([ "$(id -u)" -eq 0 ] && echo 'user root;')
+events { worker_connections 64; }
+http {
+  access_log off;
+  client_body_temp_path tmp/a; proxy_temp_path tmp/b; fastcgi_temp_path tmp/c; uwsgi_temp_path tmp/d; scgi_temp_path tmp/e;
+  sendfile on;
+  server { listen 127.0.0.1:$port; root $place/root; }
+}
+END
+  background nginx.log "$faultshim" run --log card -s 3 -o nginx.trace -r 'calls=@net.send,@net.recv probability=40% fault=short' \
+    -r 'calls=@net.send,@net.recv probability=10% fault=error:EINTR' -- /usr/sbin/nginx -p "$place" -c "$place/nginx.conf"
+  wait_for 20 listens "$port"
+  for ((i = 0; i < 5; i++)); do
+    clean curl -sS "http://127.0.0.1:$port/large" | cmp - root/large
+  done
+  stop TERM
+  [ "$(faults nginx.trace | how_many '.fault == "short" and .call == "sendfile"')" -ge 1 ]
+  [ "$(faults nginx.trace | wc -l)" -gt 10 ]
+  fs verify -q nginx.trace
+}
