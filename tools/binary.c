@@ -55,10 +55,8 @@ static void read_segments(struct fsh_binary *b, Elf *elf) {
 static int note_needed(struct fsh_binary *b, const char *name) {
     static const char *const allocators[] = {"libjemalloc", "libtcmalloc", "libmimalloc", "libsnmalloc"};
     for (size_t i = 0; i < sizeof allocators / sizeof *allocators; i++)
-        if (strncmp(name, allocators[i], strlen(allocators[i])) == 0) {
-            b->own_malloc = true;
+        if (strncmp(name, allocators[i], strlen(allocators[i])) == 0)
             copy(b->allocator, sizeof b->allocator, name);
-        }
     if (strncmp(name, "libasan.so", 10) == 0)
         copy(b->asan, sizeof b->asan, name);
     return keep(&b->needed, &b->n_needed, name);

@@ -355,8 +355,9 @@ static void show_elf(struct fsh_binary *b, json_object *report) {
     else
         printf("  dynamic, with %s: it will be met\n", b->interpreter);
     if (b->own_malloc)
-        printf("  allocator %s: rules on @memory.alloc see only what goes to libc's malloc\n",
-               *b->allocator ? b->allocator : "its own, linked in");
+        puts("  allocator its own, linked in: rules on @memory.alloc see only what other libraries ask of libc's malloc");
+    else if (*b->allocator)
+        printf("  allocator %s: a shared library, so that its calls are met\n", b->allocator);
     if (b->go)
         puts("  Go        makes its system calls by itself: only what it calls in C libraries is seen");
     if (*b->asan)
