@@ -108,3 +108,13 @@ load ../common
   run under "$everything" -- fortified 201
   [ "$status" -eq 134 ]
 }
+
+@test "benchmark-measures-each-of-its-calls" {
+  local call
+  for call in clock_gettime malloc write-null write-file send; do
+    run clean "$build/tests/bench/bench" $call 2 1000
+    [ "$status" -eq 0 ] && [[ $output =~ ^[0-9]+\.[0-9]+$ ]] || { echo "$call: $output" && return 1; }
+    run fs run -q -s 1 -r "$everything" -- "$build/tests/bench/bench" $call 2 1000
+    [ "$status" -eq 0 ] && [[ $output =~ ^[0-9]+\.[0-9]+$ ]] || { echo "$call: $output" && return 1; }
+  done
+}
