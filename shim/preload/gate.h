@@ -61,8 +61,6 @@ struct fsh_tls {
     uint32_t forks, creations, unnamed;
     bool has_id, has_child, late, in_vfork;
     uint8_t destructor_rounds;
-    uint32_t vfork_gate; /* of the parent, while its child runs */
-    void *vfork_return;
 };
 
 extern __thread struct fsh_tls fsh_tls __attribute__((tls_model("initial-exec")));
@@ -132,9 +130,9 @@ void fsh_fork_before(void);
 void fsh_fork_parent(int pid);
 void fsh_fork_child(void);
 void fsh_thread_renamed(void);
-/* For vfork_*.S: where the return address is kept while the child runs on this stack; what vfork then returns in the parent. */
-void **fsh_vfork_before(void);
-long fsh_vfork_after(long result);
+/* For vfork_*.S. What the first answers goes to the second, which says what vfork returns in the parent. */
+long fsh_vfork_before(void);
+long fsh_vfork_after(long result, long before);
 
 /* Bytes, messages, descriptors or ns that the arguments ask for. `r` is constant in every door, so this folds away. */
 INLINE uint64_t fsh_size(const struct fsh_roles *r, const long *a);

@@ -20,7 +20,19 @@ extern char **environ;
 
 /* --- fork, vfork --- */
 
+/* By the child of vfork: its own child has memory of its own again, and is named like one that nobody saw being made. */
+static pid_t fork_in_vfork(void) {
+    pid_t pid = fsh_real.fork();
+    if (pid == 0) {
+        fsh_tls.in_vfork = fsh_tls.has_child = false;
+        fsh_fork_child();
+    }
+    return pid;
+}
+
 static pid_t forked(void) {
+    if (fsh_tls.in_vfork)
+        return fork_in_vfork();
     fsh_fork_before();
     pid_t pid = fsh_real.fork();
     if (pid == 0)
@@ -42,22 +54,29 @@ pid_t fsh_door_fork(void) {
     return hit ? (pid_t)fsh_apply(hit, invoke_fork, a) : forked();
 }
 
-__attribute__((visibility("hidden"), used)) void **fsh_vfork_before(void) {
-    if (fsh_shim.ready && !fsh_tls.in_vfork)
+/* The child has the parent's memory, and may call vfork itself: only what is the outermost call's is undone after it. */
+enum { VFORK_NESTED = 1, VFORK_GATE = 2 };
+
+__attribute__((visibility("hidden"), used)) long fsh_vfork_before(void) {
+    if (fsh_tls.in_vfork)
+        return VFORK_NESTED;
+    if (fsh_shim.ready)
         fsh_fork_before();
     fsh_tls.in_vfork = true;
-    fsh_tls.vfork_gate = fsh_tls.thread->gate;
-    if (fsh_tls.vfork_gate)
-        fsh_tls.thread->gate = 0;
-    return &fsh_tls.vfork_return;
+    if (!fsh_tls.thread->gate)
+        return 0;
+    fsh_tls.thread->gate = 0;
+    return VFORK_GATE;
 }
 
-__attribute__((visibility("hidden"), used)) long fsh_vfork_after(long result) {
-    fsh_tls.in_vfork = false;
-    if (fsh_tls.vfork_gate)
-        fsh_tls.thread->gate = fsh_tls.vfork_gate;
-    if (fsh_shim.ready)
-        fsh_fork_parent((int)result);
+__attribute__((visibility("hidden"), used)) long fsh_vfork_after(long result, long before) {
+    if (!(before & VFORK_NESTED)) {
+        fsh_tls.in_vfork = false;
+        if (before & VFORK_GATE)
+            fsh_tls.thread->gate = 1;
+        if (fsh_shim.ready)
+            fsh_fork_parent((int)result);
+    }
     if (result < 0 && result > -4096) {
         errno = (int)-result;
         return -1;

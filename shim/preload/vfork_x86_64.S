@@ -1,5 +1,6 @@
 /* vfork_x86_64.S: the door of vfork(2). The child runs on this very stack until it execs or exits, and would overwrite the return
- * address and any frame of ours; so the address is kept in thread-local memory (fsh_vfork_before says where), and no frame is left. */
+ * address and any frame of ours. So no frame is left, and what is needed afterwards stays in registers, which the kernel keeps for the
+ * parent: the return address, and what fsh_vfork_before has answered. Memory would not do: a child may call vfork too. */
 #include <sys/syscall.h>
 
     .text
@@ -18,11 +19,10 @@ __vfork:
     popq %rdx
     .cfi_adjust_cfa_offset -8
     .cfi_register %rip, %rdx
-    movq %rdx, (%rax)
     movq %rax, %rsi
     movl $SYS_vfork, %eax
     syscall
-    pushq (%rsi)
+    pushq %rdx
     .cfi_adjust_cfa_offset 8
     .cfi_rel_offset %rip, 0
     testq %rax, %rax

@@ -136,3 +136,8 @@ END
     valgrind -q --error-exitcode=9 --suppressions=/dev/null "$victims/robust" unix 20000
   [ "$status" -eq 0 ] || { echo "$output" | head -n 40 && return 1; }
 }
+@test "vfork-in-a-child-of-vfork" {
+  same_under_the_shim life vfork-nested
+  # the parent is still considered afterwards, and so are the children that fork made
+  [ "$(decisions ../victim.trace | jq -r .process | sort -u | wc -l)" -eq 6 ]
+}

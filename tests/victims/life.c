@@ -253,6 +253,45 @@ static int vfork_exec(int argc, char **argv) {
     return 0;
 }
 
+/* A child of vfork calls vfork, and another one fork, from places of their own. */
+__attribute__((noinline)) static int vfork_inner(void) {
+    pid_t pid = vfork();
+    if (pid == 0)
+        _exit(3);
+    return exit_of(pid);
+}
+
+__attribute__((noinline)) static pid_t vfork_outer(void) {
+    pid_t pid = vfork();
+    if (pid == 0)
+        _exit(vfork_inner() + 1);
+    return pid;
+}
+
+__attribute__((noinline)) static pid_t vfork_fork(void) {
+    pid_t pid = vfork();
+    if (pid == 0) {
+        pid_t child = fork();
+        if (child == 0) {
+            io();
+            _exit(5);
+        }
+        _exit(exit_of(child));
+    }
+    return pid;
+}
+
+static int vfork_nested(int argc, char **argv) {
+    (void)argc;
+    (void)argv;
+    for (int i = 0; i < 5; i++) {
+        CHECK(exit_of(vfork_outer()) == 4);
+        CHECK(exit_of(vfork_fork()) == 5);
+        io();
+    }
+    return 0;
+}
+
 static int spawn_clean(int argc, char **argv) {
     char *const args[] = {self_path, (char *)"work", NULL}, *const none[] = {NULL};
     pid_t pid;
@@ -553,6 +592,7 @@ static const struct victim_part parts[] = {
     {"close-everything", close_everything},
     {"lowest-numbers", lowest_numbers},
     {"vfork-exec", vfork_exec},
+    {"vfork-nested", vfork_nested},
     {"spawn-clean", spawn_clean},
     {"fork-in-threads", fork_in_threads},
     {"raw-fork", raw_fork},
