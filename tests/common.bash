@@ -26,7 +26,9 @@ setup() {
 
 teardown() {
   end_servers
+  if [ -n "$reachable" ]; then rm -rf "$reachable"; fi
 }
+
 end_servers() {
   local pid tries
   for pid in "${started[@]}"; do
@@ -42,6 +44,16 @@ end_servers() {
 # A clean environment, and no descriptors of bats'.
 clean() {
   "${environment[@]}" "$@" 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-
+}
+
+# A copy of the library, and of files named, in a folder that every user can reach, whatever the mode of the folders above the build:
+# its path is left in $reachable.
+reachable=
+make_reachable() { # FILE...
+  reachable=$(mktemp -d /tmp/faultshim-test.XXXXXX)
+  chmod 755 "$reachable"
+  cp "$shim" "$@" "$reachable"
+  environment+=(FAULTSHIM_LIBRARY="$reachable/$(basename "$shim")")
 }
 
 # A server: background LOG COMMAND...; its process id, which takes signals for the command, is in $server.

@@ -265,8 +265,9 @@ profile() { # LINES of [faultshim] on stdin; one rule on write
   chmod o+x "$BATS_TEST_TMPDIR" "$BATS_RUN_TMPDIR" "$BATS_FILE_TMPDIR" "$(dirname "$BATS_TEST_TMPDIR")" 2>/dev/null || true
   run under "$everything" -- life other-user /proc/self/exe
   [ "$status" -eq 0 ]
+  make_reachable "$victims/say"
   run fs run -q -s 1 -o t.trace --expect=any -r 'calls=write nth=2 fault=error:EIO' -- \
-    /usr/sbin/runuser -u nobody -- "$victims/say" on:pipe x3:write:1
+    /usr/sbin/runuser -u nobody -- "$reachable/say" on:pipe x3:write:1
   says "write 1" "write -1 EIO" "write 1"
 }
 

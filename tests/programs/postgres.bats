@@ -13,11 +13,13 @@ prepare() {
   else
     as=(/usr/bin/env)
   fi
+  make_reachable
 }
 
 # common's, and the place outside
 teardown() {
   end_servers
+  rm -rf "$reachable"
   if [ -n "${data-}" ]; then rm -rf "$data"; fi
 }
 
