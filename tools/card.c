@@ -118,10 +118,22 @@ void fsh_card_judge(struct fsh_card *card, enum fsh_expect expect) {
         card->status = EXIT_VACUOUS;
 }
 
-/* With trace = off no process is named in the trace. */
+/* A process that execs goes on as the same, under another image. With trace = off no process is named in the trace. */
 static unsigned processes_of(const struct fsh_card *card) {
-    unsigned named = fsh_reader_processes(card->reader);
+    unsigned named = 0;
+    for (unsigned i = 0; i < fsh_reader_processes(card->reader); i++)
+        named += fsh_reader_process(card->reader, i)->image == 0;
     return named ? named : card->run->session.header->attached;
+}
+
+/* The main thread likewise: its key is 0. */
+static unsigned threads_of(const struct fsh_card *card) {
+    unsigned threads = 0;
+    for (unsigned i = 0; i < fsh_reader_threads(card->reader); i++) {
+        const struct fsh_thread_info *t = fsh_reader_thread(card->reader, i);
+        threads += t->key != 0 || t->image == 0;
+    }
+    return threads;
 }
 
 /* --- in words --- */
@@ -223,7 +235,7 @@ static void show_verdict(const struct fsh_card *card) {
 }
 
 void fsh_card_show(const struct fsh_card *card) {
-    unsigned processes = processes_of(card), threads = fsh_reader_threads(card->reader);
+    unsigned processes = processes_of(card), threads = threads_of(card);
     show_end(card);
     line(card, "%" PRIu64 " decision%s and %" PRIu64 " fault%s in %u process%s and %u thread%s", card->totals.decisions,
          fsh_plural(card->totals.decisions), card->faults, fsh_plural(card->faults), processes, processes == 1 ? "" : "es", threads,
@@ -316,7 +328,7 @@ json_object *fsh_card_json(const struct fsh_card *card) {
     put(o, "decisions", json_object_new_uint64(card->totals.decisions));
     put(o, "faults", json_object_new_uint64(card->faults));
     put(o, "processes", json_object_new_uint64(processes_of(card)));
-    put(o, "threads", json_object_new_uint64(fsh_reader_threads(card->reader)));
+    put(o, "threads", json_object_new_uint64(threads_of(card)));
     put(o, "rules", rules_json(card));
     put(o, "first_faults", faults_json(card));
     put(o, "missing", losses_json(card));
