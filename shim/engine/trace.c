@@ -382,13 +382,16 @@ enum { MARK_AFTER = 50000 };               /* ns */
 enum { RING_SLACK = FSH_RECORD_MAX + 64 }; /* what a slow path may write without looking again */
 
 /* The first byte last: until it stands, a reader sees the end of the stream here. */
-static void commit(struct fsh_pen *pen, uint8_t op, const void *payload, size_t len) {
-    uint8_t *at = pen->data + pen->pos;
-    if (len)
-        memcpy(at + 1, payload, len);
+static void publish(struct fsh_pen *pen, uint8_t op, size_t len) {
     atomic_thread_fence(memory_order_release);
-    *(volatile uint8_t *)at = op;
+    *(volatile uint8_t *)(pen->data + pen->pos) = op;
     pen->pos += (uint32_t)(1 + len);
+}
+
+static void commit(struct fsh_pen *pen, uint8_t op, const void *payload, size_t len) {
+    if (len)
+        memcpy(pen->data + pen->pos + 1, payload, len);
+    publish(pen, op, len);
 }
 
 static void set_limit(struct fsh_pen *pen) {
@@ -486,11 +489,10 @@ void fsh_pen_record(struct fsh_pen *pen, struct fsh_session *s, enum fsh_op op, 
     if (s->header->trace_mode == TRACE_OFF || len > FSH_RECORD_MAX - 8 || !make_room(pen, s))
         return;
     tell_counted(pen);
-    uint8_t bytes[FSH_RECORD_MAX];
     uint16_t size = (uint16_t)len;
-    memcpy(bytes, &size, sizeof size);
-    memcpy(bytes + 2, fields, len);
-    commit(pen, (uint8_t)op, bytes, 2 + len);
+    memcpy(pen->data + pen->pos + 1, &size, sizeof size); /* no copy before: stacks of signal handlers are small */
+    memcpy(pen->data + pen->pos + 3, fields, len);
+    publish(pen, (uint8_t)op, 2 + len);
 }
 
 static void put_context(struct fsh_pen *pen, unsigned slot, const struct fsh_slot *c, const struct fsh_candidates *list) {
@@ -539,11 +541,16 @@ void fsh_pen_pass_slow(struct fsh_pen *pen, struct fsh_session *s, const struct 
 
 /* --- rings --- */
 
+enum { QUESTIONS = 64 };
+/* Owner of a ring whose image and namespace are not told yet: without it, a thread of the same process could take an old image for
+ * the owner's, and the ring for a dead one's. No process has this id. */
+#define BEING_CLAIMED UINT32_MAX
+
 /* Whether the process that wrote a ring is gone. Process ids of another namespace tell us nothing. */
 static bool owner_is_gone(const struct fsh_ring_state *state, uint32_t pid, const struct fsh_owner *me) {
     if (pid == 0)
         return true;
-    if (state->ns_inode != me->ns_inode)
+    if (pid == BEING_CLAIMED || state->ns_inode != me->ns_inode)
         return false;
     if (pid == me->pid)
         return state->image < me->image;
@@ -555,14 +562,22 @@ static uint32_t length_of_stream(const uint8_t *data, uint32_t size);
 /* Claims a ring that nobody writes to any more, or an entry for a new one (offset 0). NULL: the table is full. */
 static struct fsh_ring_state *claim(struct fsh_session *s, const struct fsh_owner *me) {
     unsigned questions = 0;
+    uint32_t alive = BEING_CLAIMED; /* whoever was asked about last: a process has its rings side by side */
     for (unsigned i = 0; i < FSH_RINGS; i++) {
         struct fsh_ring_state *state = &s->rings[i];
         uint32_t pid = atomic_load_explicit(&state->owner, memory_order_acquire);
-        if (pid && ++questions > 64)
+        bool other = pid && pid != me->pid;
+        if (pid == alive || (other && questions == QUESTIONS))
             continue;
-        if (owner_is_gone(state, pid, me) && atomic_compare_exchange_strong(&state->owner, &pid, me->pid)) {
+        questions += other;
+        if (!owner_is_gone(state, pid, me)) {
+            alive = other ? pid : alive;
+            continue;
+        }
+        if (atomic_compare_exchange_strong(&state->owner, &pid, BEING_CLAIMED)) {
             state->image = me->image;
             state->ns_inode = me->ns_inode;
+            atomic_store_explicit(&state->owner, me->pid, memory_order_release);
             return state;
         }
     }
