@@ -129,8 +129,9 @@ static enum answer path_lets(const struct work *w, const struct fsh_rule *rule, 
         return YES;
     if (!r || strlen(r->name) >= FSH_TEXT_MAX || strlen(r->other) >= FSH_TEXT_MAX)
         return UNKNOWN;
-    if (r->kind != FSH_ON_FILE)
-        return NO;
+    /* FIFOs have paths too; what has none is left out by rules that ask for one only */
+    if (r->kind != FSH_ON_FILE && *r->name != '/')
+        return rule->path.n ? NO : YES;
     const char *other = *r->other ? r->other : r->name;
     if (rule->path.n && !fsh_any_glob(&rule->path, r->name, false) && !fsh_any_glob(&rule->path, other, false))
         return NO;
