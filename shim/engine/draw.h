@@ -43,12 +43,18 @@ static inline uint64_t fsh_below(uint64_t word, uint64_t n) {
     return (uint64_t)(((unsigned __int128)word * n) >> 64);
 }
 
+#define FSH_HASH_START UINT64_C(0xcbf29ce484222325)
+
+static inline uint64_t fsh_hash_byte(uint64_t h, unsigned char byte) {
+    return (h ^ byte) * UINT64_C(0x100000001b3);
+}
+
 /* A name as 64 bits: FNV-1a, then mixed so that every bit counts. */
 static inline uint64_t fsh_hash(const void *data, size_t len) {
     const unsigned char *p = data;
-    uint64_t h = UINT64_C(0xcbf29ce484222325);
+    uint64_t h = FSH_HASH_START;
     for (size_t i = 0; i < len; i++)
-        h = (h ^ p[i]) * UINT64_C(0x100000001b3);
+        h = fsh_hash_byte(h, p[i]);
     return fsh_mix(h);
 }
 

@@ -182,21 +182,17 @@ static size_t process_id_at(const struct fsh_places *places, const char *p) {
     return 0;
 }
 
-/* Only in the last component, and only ids of two digits and more: "/data/1" is no process's. */
+/* Only in the last component, and only ids of two digits and more: "/data/1" is no process's. Below /proc anywhere. The hash is
+ * fsh_hash of the name with each id as one byte, in one go: a copy of the name would be too much for the stack of a handler. */
 static uint64_t hash_name(const struct fsh_places *places, const char *path) {
-    const char *last = strrchr(path, '/');
-    char clean[FSH_PATH_MAX];
-    size_t len = 0;
-    for (const char *p = path; *p && len < sizeof clean - 1;) {
+    const char *last = strncmp(path, "/proc/", 6) != 0 ? strrchr(path, '/') : path;
+    uint64_t h = FSH_HASH_START;
+    for (const char *p = path; *p;) {
         size_t n = last && p > last && is_digit(*p) && !is_digit(p[-1]) ? process_id_at(places, p) : 0;
-        if (n >= 2) {
-            clean[len++] = 1;
-            p += n;
-        } else {
-            clean[len++] = *p++;
-        }
+        h = fsh_hash_byte(h, n >= 2 ? 1 : (unsigned char)*p);
+        p += n >= 2 ? n : 1;
     }
-    return fsh_hash(clean, len);
+    return fsh_mix(h);
 }
 
 uint64_t fsh_key_of_path(const struct fsh_places *places, const char *path) {

@@ -4,6 +4,8 @@
 #include <stdatomic.h>
 #include <time.h>
 
+#include "session.h"
+
 #include "poison.h"
 
 bool fsh_succeeded(const struct fsh_call_row *row, long result) {
@@ -50,7 +52,7 @@ static void fill_remainder(const struct fsh_action *x) {
     bool relative = how == SLEEP_TIMESPEC || (how == SLEEP_CLOCK && !(x->a[1] & TIMER_ABSTIME));
     const struct timespec *req = (const void *)(how == SLEEP_CLOCK ? x->a[2] : x->a[0]);
     struct timespec *rem = (void *)(how == SLEEP_CLOCK ? x->a[3] : x->a[1]);
-    if (relative && rem && req)
+    if (relative && req && fsh_can_write(rem, sizeof *rem))
         *rem = *req;
 }
 
@@ -70,7 +72,7 @@ static void undo(const struct fsh_action *x, long result) {
         fsh_real.fclose((FILE *)result);
     else if (x->row->roles.makes_fd)
         fsh_sys1(SYS_close, result);
-    else if (x->hit->call == CALL_mmap)
+    else if (x->hit->call == CALL_mmap && !(x->a[3] & MAP_FIXED)) /* a hole there would be given to somebody else */
         fsh_sys2(SYS_munmap, result, x->a[1]);
     else if (x->hit->call == CALL_getaddrinfo)
         freeaddrinfo(*(struct addrinfo **)x->a[3]);
@@ -111,7 +113,9 @@ static void kill_tree(void) {
     for (unsigned i = 0; i < FSH_PROCESSES; i++) {
         const struct fsh_process_state *p = &fsh_shim.session.processes[i];
         uint32_t pid = atomic_load(&p->pid);
-        if (pid && pid != fsh_shim.owner.pid && p->ns_inode == fsh_shim.owner.ns_inode)
+        bool ours = pid && pid != fsh_shim.owner.pid && p->ns_inode == fsh_shim.owner.ns_inode;
+        /* the table keeps the dead, and their ids are given to strangers */
+        if (ours && p->started && fsh_process_started(pid) == p->started)
             fsh_sys2(SYS_kill, pid, SIGKILL);
     }
 }

@@ -137,6 +137,9 @@ static long corrupt_out(const struct fsh_action *x) {
     uint64_t len = x->hit->size, at = 0;
     if (!len)
         return fsh_real_call(x);
+    for (int i = 0; i < b.n; i++)
+        if (!fsh_can_read(b.v[i].iov_base, b.v[i].iov_len))
+            return fsh_real_call(x); /* EFAULT, or what came before */
     long p = fsh_sys6(SYS_mmap, 0, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (p < 0 && p > -4096)
         return fsh_real_call(x);
@@ -174,6 +177,8 @@ long fsh_effect_corrupt(const struct fsh_action *x) {
 
 /* --- lost --- */
 
+enum { MAX_RW_COUNT = 0x7ffff000 }; /* write(2): "on Linux, write() will transfer at most 0x7ffff000 bytes" */
+
 /* A write that moves the file's position moves it all the same: the program believes in its bytes. */
 long fsh_effect_lost(const struct fsh_action *x) {
     const struct fsh_roles *r = &x->row->roles;
@@ -185,13 +190,13 @@ long fsh_effect_lost(const struct fsh_action *x) {
         if (flags >= 0 && !(flags & O_APPEND))
             fsh_sys3(SYS_lseek, x->hit->fd, x->hit->size, SEEK_CUR);
     }
-    return (long)x->hit->size;
+    return x->hit->size < MAX_RW_COUNT ? (long)x->hit->size : MAX_RW_COUNT;
 }
 
 /* --- sleeps --- */
 
 static uint64_t to_ns(const struct timespec *ts) {
-    if ((uintptr_t)ts < 4096 || ts->tv_sec < 0 || ts->tv_nsec < 0)
+    if (ts->tv_sec < 0 || ts->tv_nsec < 0)
         return 0;
     uint64_t ns;
     if (__builtin_mul_overflow((uint64_t)ts->tv_sec, UINT64_C(1000000000), &ns) ||
@@ -210,12 +215,16 @@ static uint64_t now_of(clockid_t clock) {
     return to_ns(&ts);
 }
 
+static uint64_t asked_ns(const struct timespec *ts) {
+    return fsh_can_read(ts, sizeof *ts) ? to_ns(ts) : 0;
+}
+
 uint64_t fsh_sleep_size(uint8_t how, const long *a) {
     switch (how) {
     case SLEEP_TIMESPEC:
-        return to_ns((const struct timespec *)a[0]);
+        return asked_ns((const struct timespec *)a[0]);
     case SLEEP_CLOCK: {
-        uint64_t t = to_ns((const struct timespec *)a[2]);
+        uint64_t t = asked_ns((const struct timespec *)a[2]);
         uint64_t now = a[1] & TIMER_ABSTIME ? now_of((clockid_t)a[0]) : 0;
         return t > now ? t - now : 0;
     }
@@ -242,7 +251,7 @@ long fsh_effect_early(const struct fsh_action *x) {
         rem = (struct timespec *)x->a[1];
     else if (x->row->roles.sleeps == SLEEP_CLOCK && !(x->a[1] & TIMER_ABSTIME))
         rem = (struct timespec *)x->a[3];
-    if (rem)
+    if (fsh_can_write(rem, sizeof *rem))
         *rem = from_ns(left);
     if (x->row->roles.sleeps == SLEEP_SEC)
         return (long)((left + 999999999) / 1000000000);

@@ -506,8 +506,17 @@ static const char *fd_link(int fd, char out[FSH_PATH_MAX]) {
     return out;
 }
 
-/* The kernel's name for a path: links followed. For what does not exist, that of its directory and the last component. */
+/* Where the paths of a look-up stand: the name asked for, what it starts from or what the kernel calls it, its directory. */
+enum { SCRATCH_NAME, SCRATCH_OTHER, SCRATCH_DIR };
+static char *scratch(unsigned which) {
+    return fsh_tls.thread->scratch[which];
+}
+
+/* The kernel's name for a path: links followed. For what does not exist, that of its directory and the last component. Names below
+ * /proc stay as they are: the kernel puts the process id in the place of "self". */
 static bool canonical(const char *path, char out[FSH_PATH_MAX]) {
+    if (!strncmp(path, "/proc/", 6))
+        return false;
     long fd = fsh_sys4(SYS_openat, AT_FDCWD, path, O_PATH | O_CLOEXEC, 0);
     if (fd >= 0) {
         bool ok = fd_link((int)fd, out) && out[0] == '/';
@@ -517,7 +526,7 @@ static bool canonical(const char *path, char out[FSH_PATH_MAX]) {
     const char *last = strrchr(path, '/');
     if (fd != -ENOENT || !last || last == path)
         return false;
-    char dir[FSH_PATH_MAX];
+    char *dir = scratch(SCRATCH_DIR);
     memcpy(dir, path, (size_t)(last - path));
     dir[last - path] = 0;
     fd = fsh_sys4(SYS_openat, AT_FDCWD, dir, O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
@@ -541,7 +550,7 @@ static bool ends_with(const char *text, const char *end) {
 
 /* `name` is absolute. `drawn`: its name comes from a generator, so it counts as unnamed. */
 static struct fsh_resource *new_file(const char *name, bool drawn, uint64_t hash) {
-    char real[FSH_PATH_MAX];
+    char *real = scratch(SCRATCH_OTHER);
     struct fsh_resource *r = blank();
     if (!r)
         return NULL;
@@ -561,10 +570,10 @@ static struct fsh_resource *new_file(const char *name, bool drawn, uint64_t hash
 }
 
 static bool absolute(int dirfd, const char *path, char out[FSH_PATH_MAX]) {
-    char base[FSH_PATH_MAX] = "/";
+    char *base = scratch(SCRATCH_OTHER);
     if (*path != '/') {
         if (dirfd == AT_FDCWD) {
-            long n = fsh_sys2(SYS_getcwd, base, sizeof base);
+            long n = fsh_sys2(SYS_getcwd, base, FSH_PATH_MAX);
             if (n <= 0)
                 return false;
         } else if (!fd_link(dirfd, base)) {
@@ -575,7 +584,7 @@ static bool absolute(int dirfd, const char *path, char out[FSH_PATH_MAX]) {
 }
 
 struct fsh_resource *fsh_resource_of_path(int dirfd, const char *path, int oflags) {
-    char name[FSH_PATH_MAX];
+    char *name = scratch(SCRATCH_NAME);
     if ((uintptr_t)path < 4096 || !*path || !absolute(dirfd, path, name))
         return NULL;
     if ((oflags & O_TMPFILE) == O_TMPFILE)
@@ -715,17 +724,21 @@ static bool is_connection_to(const struct fsh_resource *socket, const void *peer
 struct fsh_resource *fsh_resource_of_address(enum fsh_call call, int fd, const void *addr, unsigned len) {
     bool direct;
     struct fsh_resource *socket = fsh_resource_of_fd(fd, &direct);
-    if (!socket || (socket->kind != FSH_ON_STREAM && socket->kind != FSH_ON_DGRAM) || (uintptr_t)addr < 4096 || len < 2)
+    if (!socket || (socket->kind != FSH_ON_STREAM && socket->kind != FSH_ON_DGRAM) || len < sizeof(sa_family_t) ||
+        !fsh_can_read(addr, len < sizeof(struct sockaddr_storage) ? len : sizeof(struct sockaddr_storage)))
         return socket;
     /* connecting to AF_UNSPEC dissolves the association: connect(2) */
     if (((const struct sockaddr *)addr)->sa_family == AF_UNSPEC)
         return socket;
     if (call != CALL_connect && call != CALL_bind)
         return datagram_peer(socket, addr, len);
-    if (call == CALL_bind ? !socket->is_fresh : is_connection_to(socket, addr, len))
+    /* bind is called again with another address when the first was taken */
+    bool known = call == CALL_bind ? !socket->is_fresh && (socket->is_connection || !socket->named || !port_of(addr))
+                                   : is_connection_to(socket, addr, len);
+    if (known)
         return socket;
     struct fsh_resource *r = call == CALL_bind ? bound(fd, addr, len) : connection(fd, addr, len);
-    if (!r)
+    if (!r || r == socket)
         return socket;
     fsh_fd_opened(fd, r, false);
     return r;
@@ -780,7 +793,7 @@ static bool is_terminal(int fd) {
 }
 
 static struct fsh_resource *found_file(int fd, bool is_char) {
-    char path[FSH_PATH_MAX];
+    char *path = scratch(SCRATCH_NAME);
     if (is_char && is_terminal(fd))
         return unnamed(FSH_ON_PIPE, "terminal", &no_ends);
     if (!fd_link(fd, path) || path[0] != '/' || ends_with(path, " (deleted)"))
@@ -791,7 +804,7 @@ static struct fsh_resource *found_file(int fd, bool is_char) {
 }
 
 static struct fsh_resource *found_pipe(int fd) {
-    char path[FSH_PATH_MAX];
+    char *path = scratch(SCRATCH_NAME);
     if (!fd_link(fd, path) || path[0] != '/')
         return unnamed(FSH_ON_PIPE, "pipe", &no_ends);
     uint64_t hash = fsh_hash(path, strlen(path)) | 1;
@@ -935,5 +948,9 @@ int fsh_facts_start(void) {
 
 void fsh_facts_fork(void) {
     fsh_fds.generation++;
-    atomic_store(&pool.lock, 0);
+    /* another thread of the parent may have been in the middle of it */
+    if (atomic_exchange(&pool.lock, 0)) {
+        pool.at = pool.end = NULL;
+        pool.spare = NULL;
+    }
 }

@@ -77,6 +77,61 @@ struct fsh_thread *fsh_thread_none(void) {
     return &never;
 }
 
+/* --- what arguments point to --- */
+
+enum { PAGE = 4096, IOV_MAX_LINUX = 1024, MSG_HEAD = offsetof(struct msghdr, msg_control) };
+
+static bool is_bad(int how, const void *set, void *old) {
+    return fsh_sys4(SYS_rt_sigprocmask, how, set, old, 8) == -EFAULT;
+}
+
+/* rt_sigprocmask(2) copies the set before it finds that there is no such `how`. Eight bytes of each page, not beyond it. */
+bool fsh_can_read(const void *p, size_t n) {
+    uintptr_t at = (uintptr_t)p, end;
+    if (n == 0)
+        return true;
+    if (at < PAGE || __builtin_add_overflow(at, n, &end))
+        return false;
+    while (at < end) {
+        uintptr_t next = (at & -(uintptr_t)PAGE) + PAGE;
+        if (is_bad(-1, (const void *)(next - at < 8 ? next - 8 : at), NULL))
+            return false;
+        at = next;
+    }
+    return true;
+}
+
+/* It writes the old set without changing anything. */
+bool fsh_can_write(const void *p, size_t n) {
+    uintptr_t at = (uintptr_t)p;
+    if (at < PAGE || at % 8)
+        return false;
+    for (; n >= 8; at += 8, n -= 8)
+        if (is_bad(SIG_BLOCK, NULL, (void *)at))
+            return false;
+    return true;
+}
+
+/* symlinkat(2) copies the text of the link before it finds that the descriptor is none. */
+bool fsh_can_read_path(const char *path) {
+    return (uintptr_t)path >= PAGE && fsh_sys3(SYS_symlinkat, path, -1, "x") == -EBADF;
+}
+
+/* Sums of more than SSIZE_MAX are refused: readv(2), EINVAL. */
+uint64_t fsh_iov_size(const struct iovec *iov, long n) {
+    uint64_t sum = 0;
+    if (n <= 0 || n > IOV_MAX_LINUX || !fsh_can_read(iov, (size_t)n * sizeof *iov))
+        return 0;
+    for (long i = 0; i < n; i++)
+        if (__builtin_add_overflow(sum, iov[i].iov_len, &sum) || sum > INT64_MAX)
+            return 0;
+    return sum;
+}
+
+uint64_t fsh_message_size(const struct msghdr *msg) {
+    return fsh_can_read(msg, MSG_HEAD) ? fsh_iov_size(msg->msg_iov, (long)msg->msg_iovlen) : 0;
+}
+
 /* --- filters --- */
 
 static bool in_ranges(const struct fsh_ranges *ranges, uint64_t v) {
@@ -527,7 +582,7 @@ struct fsh_hit *fsh_consider_path(enum fsh_call call, int dirfd, const char *pat
     struct fsh_thread *t = enter();
     if (UNLIKELY(!t))
         return NULL;
-    struct fsh_resource *r = fsh_resource_of_path(dirfd, path, oflags);
+    struct fsh_resource *r = fsh_can_read_path(path) ? fsh_resource_of_path(dirfd, path, oflags) : NULL;
     if (!r) {
         leave(t);
         return NULL;
@@ -557,7 +612,8 @@ struct fsh_hit *fsh_consider_address(enum fsh_call call, int fd, int mflags, con
 
 struct fsh_hit *fsh_consider_message(enum fsh_call call, int fd, int mflags, const struct msghdr *msg, uint64_t size,
                                      const void *caller) {
-    if ((uintptr_t)msg < 4096)
+    /* with a size, it has been read already */
+    if (!size && !fsh_can_read(msg, MSG_HEAD))
         return fsh_consider_fd(call, fd, mflags, size, caller);
     return fsh_consider_address(call, fd, mflags, msg->msg_name, msg->msg_namelen, size, caller);
 }

@@ -15,6 +15,7 @@
 #include "trace.h"
 
 enum { FSH_VERDICTS = 4, FSH_SITES_SEEN = 64 }; /* faults that `continue = yes` can put on one call */
+enum { FSH_SCRATCH = 3 };
 
 /* A decision that fired. */
 struct fsh_hit {
@@ -51,6 +52,7 @@ struct fsh_thread {
     uint64_t n_steps, step;
     bool diverged;
     uint64_t sites[FSH_SITES_SEEN]; /* call sites that the trace knows from this thread */
+    char (*scratch)[FSH_PATH_MAX];  /* FSH_SCRATCH paths: stacks of signal handlers have no room for them */
 };
 
 /* What outlives the wiping: in TLS. */
@@ -121,6 +123,12 @@ void fsh_gate_open(void);
 /* The program jumps away. With the gate closed, that is a signal handler leaving our code for good. */
 void fsh_gate_abandoned(void);
 
+/* Whether the kernel could read (write) there: what a call's arguments point to is not looked at before, so that the program gets
+ * its EFAULT. A system call each. fsh_can_write may write, to the object itself: it must be aligned to 8. */
+bool fsh_can_read(const void *p, size_t n);
+bool fsh_can_read_path(const char *path);
+bool fsh_can_write(const void *p, size_t n);
+
 /* Threads and processes. */
 struct fsh_thread *fsh_thread_attach(void);
 /* The name of the thread that this one is about to create. */
@@ -137,18 +145,9 @@ long fsh_vfork_after(long result, long before);
 /* Bytes, messages, descriptors or ns that the arguments ask for. `r` is constant in every door, so this folds away. */
 INLINE uint64_t fsh_size(const struct fsh_roles *r, const long *a);
 
-static inline uint64_t fsh_iov_size(const struct iovec *iov, long n) {
-    uint64_t sum = 0;
-    if ((uintptr_t)iov < 4096 || n < 0 || n > 1024)
-        return 0;
-    for (long i = 0; i < n; i++)
-        sum += iov[i].iov_len;
-    return sum;
-}
-
-static inline uint64_t fsh_message_size(const struct msghdr *msg) {
-    return (uintptr_t)msg < 4096 ? 0 : fsh_iov_size(msg->msg_iov, (long)msg->msg_iovlen);
-}
+/* 0 also for what the kernel will refuse: memory that can't be read, too many pieces, too many bytes. */
+uint64_t fsh_iov_size(const struct iovec *iov, long n);
+uint64_t fsh_message_size(const struct msghdr *msg);
 
 uint64_t fsh_sleep_size(uint8_t how, const long *a);
 

@@ -109,10 +109,11 @@ static void link_of(const char *path, char out[FSH_PATH_MAX]) {
     out[n > 0 ? n : 0] = 0;
 }
 
-/* Field 22 of /proc/self/stat: when the process started. The second field may hold anything, so count from its end. */
-static uint64_t start_ticks(void) {
+/* Field 22 of /proc/PID/stat: when the process started, 0 if that can't be known. The second field may hold anything, so count from
+ * its end. */
+static uint64_t ticks_in(const char *path) {
     char stat[1024];
-    long n = slurp("/proc/self/stat", stat, sizeof stat - 1);
+    long n = slurp(path, stat, sizeof stat - 1);
     if (n <= 0)
         return 0;
     stat[n] = 0;
@@ -121,6 +122,17 @@ static uint64_t start_ticks(void) {
         p = strchr(p + 1, ' ');
     uint64_t ticks = 0;
     return p && get_number((p++, &p), &ticks) ? ticks : 0;
+}
+
+static uint64_t start_ticks(void) {
+    return ticks_in("/proc/self/stat");
+}
+
+uint64_t fsh_process_started(uint32_t pid) {
+    char path[40] = "/proc/";
+    size_t n = strlen(path);
+    strcpy(path + n + put_number(path + n, pid), "/stat");
+    return ticks_in(path);
 }
 
 static uint64_t pid_namespace(void) {
@@ -434,7 +446,7 @@ static void find_identity(char **env) {
     } else if (atomic_load(&fsh_shim.session.header->attached) == 0) {
         fsh_identity_root(&fsh_shim.process);
     } else {
-        name_unseen_child(find_process(parent, 0));
+        name_unseen_child(find_process(parent, fsh_process_started(parent)));
     }
     drop_env(env, "FAULTSHIM_CHILD");
     if (!before)
@@ -586,9 +598,11 @@ void fsh_thread_renamed(void) {
     fsh_gate_open();
 }
 
+enum { SCRATCH_SIZE = FSH_SCRATCH * FSH_PATH_MAX };
+
 static size_t thread_size(void) {
     size_t size = sizeof(struct fsh_thread) + 64 + (4ul * fsh_shim.n_rules + (fsh_shim.n_rules + 63) / 64) * sizeof(uint64_t);
-    return (size + 4095) & ~(size_t)4095;
+    return ((size + 4095) & ~(size_t)4095) + SCRATCH_SIZE;
 }
 
 static void identify_thread(void) {
@@ -616,6 +630,7 @@ static struct fsh_thread *build_thread(void *memory, size_t size) {
     t->streams = (struct fsh_stream_state *)((char *)memory + ((sizeof *t + 63) & ~63ul));
     t->bytes = (uint64_t *)(t->streams + n);
     t->matches = t->bytes + n;
+    t->scratch = (void *)((char *)memory + size - SCRATCH_SIZE);
     t->key = fsh_key_of_thread(fsh_shim.process.key, fsh_tls.id.key);
     for (unsigned i = 0; i < n; i++)
         t->streams[i].start = fsh_stream(fsh_shim.plan->seed, fsh_shim.rules[i].hash, t->key);
@@ -649,18 +664,35 @@ static struct fsh_thread *new_thread(void) {
     return t;
 }
 
-static COLD struct fsh_thread *adopt_child(void);
+static COLD void become_child(void);
+
+/* 1, in memory that fork wipes: the thread that forked may have had none of its own yet. */
+static uint32_t *adopted;
 
 /* With the gate closed; returns with the gate closed. */
 struct fsh_thread *fsh_thread_attach(void) {
     uint64_t mask = fsh_block_signals();
-    struct fsh_thread *t = fsh_tls.thread == fsh_thread_none() ? new_thread() : adopt_child();
+    struct fsh_thread *t = fsh_tls.thread;
+    if (t->known) {
+        t->gate = 0; /* a signal handler came in between, and was first */
+    } else {
+        if (!*adopted)
+            become_child();
+        t = t == fsh_thread_none() ? new_thread() : build_thread(t, thread_size());
+    }
     fsh_restore_signals(mask);
     return t;
 }
 
-void fsh_thread_name_next(struct fsh_identity *id) {
+/* Names are given by a process and a thread that know their own. */
+static void know_oneself(void) {
+    if (!fsh_tls.thread->known && fsh_gate_close())
+        fsh_gate_open();
     identify_thread();
+}
+
+void fsh_thread_name_next(struct fsh_identity *id) {
+    know_oneself();
     fsh_identity_thread(id, &fsh_tls.id, ++fsh_tls.creations);
 }
 
@@ -688,7 +720,7 @@ static void thread_exits(void *value) {
 
 void fsh_fork_before(void) {
     struct fsh_tls *tls = &fsh_tls;
-    identify_thread();
+    know_oneself();
     fsh_identity_child(&tls->child, &fsh_shim.process, &tls->id, ++tls->forks);
     tls->has_child = true;
 }
@@ -706,17 +738,18 @@ void fsh_fork_parent(int pid) {
 }
 
 /* In the child, whose thread memory has been wiped. */
-static COLD struct fsh_thread *adopt_child(void) {
+static COLD void become_child(void) {
     struct fsh_tls *tls = &fsh_tls;
     struct fsh_owner *me = &fsh_shim.owner;
-    struct fsh_thread *memory = tls->thread;
     if (tls->has_child)
         fsh_shim.process = tls->child;
     else
         name_unseen_child(my_state);
+    *adopted = 1;
     tls->has_child = false;
     tls->forks = tls->creations = tls->unnamed = 0;
     fsh_identity_main_thread(&tls->id);
+    tls->has_id = true;
     atomic_store(&unseen_threads, 0);
     memmove(fsh_shim.places.pids + 1, fsh_shim.places.pids, 3 * sizeof *fsh_shim.places.pids);
     me->pid = fsh_shim.places.pids[0] = (uint32_t)fsh_sys0(SYS_getpid);
@@ -726,7 +759,6 @@ static COLD struct fsh_thread *adopt_child(void) {
     enter_in_table();
     atomic_fetch_add(&fsh_shim.session.header->attached, 1);
     fsh_facts_fork();
-    return build_thread(memory, thread_size());
 }
 
 void fsh_fork_child(void) {
@@ -779,6 +811,11 @@ int fsh_session_start(char **env) {
         return 1;
     }
     find_places();
+    adopted = allocate(FSH_PAGE);
+    if (!adopted)
+        return 1;
+    fsh_sys3(SYS_madvise, adopted, FSH_PAGE, MADV_WIPEONFORK);
+    *adopted = 1;
     find_identity(env);
     fsh_facts_start();
     if (fsh_shim.plan->profile->options.children == CHILDREN_SKIP)
@@ -801,16 +838,34 @@ void fsh_session_ready(void) {
 
 /* --- the environment of children --- */
 
-size_t fsh_env_count(char *const *env) {
-    size_t n = 0;
-    while (env && env[n])
-        n++;
-    return n;
-}
-
 static bool is_var(const char *entry, const char *name) {
     size_t n = strlen(name);
     return !strncmp(entry, name, n) && entry[n] == '=';
+}
+
+static size_t page_of(const void *p) {
+    return (uintptr_t)p / FSH_PAGE;
+}
+
+/* exec(2) answers EFAULT for what can't be read, so that is asked first: once for each page that differs from the one before. */
+bool fsh_env_measure(char *const *env, size_t *entries, size_t *text) {
+    size_t array = 0, strings = 0;
+    *entries = 0;
+    *text = strlen(library) + sizeof((struct fsh_identity *)0)->name + 64;
+    for (; env; env++) {
+        if (page_of(env) != array && !fsh_can_read(env, sizeof *env))
+            return false;
+        array = page_of(env);
+        if (!*env)
+            break;
+        if (page_of(*env) != strings && !fsh_can_read(*env, 1))
+            return false;
+        strings = page_of(*env);
+        if (is_var(*env, "LD_PRELOAD"))
+            *text += strlen(*env);
+        (*entries)++;
+    }
+    return true;
 }
 
 static char *put(char **p, const char *end, const char *a, const char *b, const char *c) {
@@ -824,8 +879,8 @@ static char *put(char **p, const char *end, const char *a, const char *b, const 
     return start;
 }
 
-void fsh_env_for_child(char *const *env, const struct fsh_identity *child, char **out, char text[FSH_ENV_TEXT]) {
-    char *p = text, *end = text + FSH_ENV_TEXT, *entry;
+void fsh_env_for_child(char *const *env, const struct fsh_identity *child, char **out, char *text, size_t size) {
+    char *p = text, *end = text + size, *entry;
     size_t n = 0;
     const char *preload = "";
     for (; env && *env; env++) {

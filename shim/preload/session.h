@@ -24,10 +24,14 @@ void fsh_session_make_way(int fd);
 void fsh_say(const char *a, const char *b, const char *c);
 const char *fsh_env(char *const *env, const char *name);
 
+/* When a process started, in clock ticks; 0 if there is no such process, or no /proc. */
+uint64_t fsh_process_started(uint32_t pid);
+
 /* Environment of a child program. `child` is its name if it has none yet (vfork, posix_spawn), or NULL (exec in place).
  * `out` has room for the entries of `env` and FSH_ENV_EXTRA more; `text` holds what is new. */
 enum { FSH_ENV_EXTRA = 4, FSH_ENV_TEXT = 16384 };
-void fsh_env_for_child(char *const *env, const struct fsh_identity *child, char **out, char text[FSH_ENV_TEXT]);
-size_t fsh_env_count(char *const *env);
+void fsh_env_for_child(char *const *env, const struct fsh_identity *child, char **out, char *text, size_t size);
+/* How many entries there are, and how much room `text` needs; false if the kernel could not read it either. */
+bool fsh_env_measure(char *const *env, size_t *entries, size_t *text);
 
 #endif

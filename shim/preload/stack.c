@@ -63,7 +63,8 @@ static void record(struct fsh_thread *t, uint64_t key, const struct frame *frame
 uint64_t fsh_stack_site(struct fsh_thread *t) {
     void *addresses[FRAMES];
     struct frame frames[FRAMES];
-    int got = backtrace_of ? backtrace_of(addresses, FRAMES) : 0, n = 0;
+    int e = errno, got = backtrace_of ? backtrace_of(addresses, FRAMES) : 0, n = 0;
+    errno = e; /* libunwind asks the kernel which memory it can read */
     uint64_t key = 0;
     for (int i = 0; i < got; i++) {
         struct frame f = frame_of(addresses[i]);

@@ -236,8 +236,11 @@ long fsh_door_syscall(long nr, ...) {
         struct fsh_hit *hit =
             watch & WATCH_CONSIDER ? fsh_consider_call((enum fsh_call)call, &fsh_calls[call].roles, a, CALLER()) : NULL;
         if (hit) {
+            const long outer = pending_number; /* of a call that this signal handler has interrupted */
             pending_number = nr;
-            return fsh_apply(hit, invoke_pending, a);
+            long result = fsh_apply(hit, invoke_pending, a);
+            pending_number = outer;
+            return result;
         }
         if (call == CALL_close && watch & WATCH_TRACK)
             fsh_track_close((int)a[0]);

@@ -90,17 +90,17 @@ static bool follows(void) {
     return fsh_shim.plan && fsh_shim.plan->profile->options.children == CHILDREN_FOLLOW;
 }
 
-enum { ENV_MAX = 16384 }; /* entries; a larger environment is passed on as it is */
+enum { ENV_MAX = 16384, ENV_TEXT_MAX = 65536 }; /* entries, bytes; a larger environment is passed on as it is */
 
 /* A child's environment on the caller's stack: in the child of vfork there is no other memory to use. */
 #define CHILD_ENV(env, child)                                                                                                      \
     char *const *given = (env);                                                                                                    \
-    size_t entries = fsh_env_count(given);                                                                                         \
-    bool edit = follows() && entries < ENV_MAX;                                                                                    \
+    size_t entries, size;                                                                                                          \
+    bool edit = follows() && fsh_env_measure(given, &entries, &size) && entries < ENV_MAX && size < ENV_TEXT_MAX;                  \
     char **made = __builtin_alloca(edit ? (entries + FSH_ENV_EXTRA + 1) * sizeof(char *) : 1);                                     \
-    char *text = __builtin_alloca(edit ? FSH_ENV_TEXT : 1);                                                                        \
+    char *text = __builtin_alloca(edit ? size : 1);                                                                                \
     if (edit)                                                                                                                      \
-        fsh_env_for_child(given, (child), made, text);                                                                             \
+        fsh_env_for_child(given, (child), made, text, size);                                                                       \
     char *const *use = edit ? made : given
 
 static const struct fsh_identity *child_of_vfork(void) {
@@ -108,7 +108,7 @@ static const struct fsh_identity *child_of_vfork(void) {
 }
 
 static void note_exec(const char *path) {
-    if (fsh_tls.in_vfork || !fsh_shim.ready || !path || !fsh_gate_close())
+    if (fsh_tls.in_vfork || !fsh_shim.ready || !fsh_can_read_path(path) || !fsh_gate_close())
         return;
     struct fsh_fields f = {.len = 0};
     fsh_put_u64(&f, fsh_session_now(&fsh_shim.session));

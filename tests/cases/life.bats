@@ -141,3 +141,36 @@ END
   # the parent is still considered afterwards, and so are the children that fork made
   [ "$(decisions ../victim.trace | jq -r .process | sort -u | wc -l)" -eq 6 ]
 }
+@test "threads-may-fork-before-anything-else" {
+  same_under_the_shim life fork-in-fresh-threads
+  run under 'calls=@file probability=0 fault=delay:1ms' -- life fork-in-fresh-threads
+  [ "$status" -eq 0 ]
+  [ "$(decisions | jq -r '.process + "/" + .thread' | sort -u | paste -sd' ')" = "1:1.1/0 1:2.1/0 1:3.1/0" ]
+}
+@test "bad-pointers-are-the-kernels-to-find" {
+  same_under_the_shim life bad-pointers
+  # and what a fault copies is looked at no sooner than the kernel would
+  run under 'calls=write,writev fault=corrupt' -- life bad-pointers
+  [ "$status" -eq 0 ] || { echo "status $status: $output" && return 1; }
+}
+@test "signal-handlers-on-small-stacks-may-call" {
+  same_under_the_shim life small-signal-stack
+}
+@test "names-of-proc-are-the-same-in-every-run" {
+  local key
+  for i in 1 2; do
+    fs run -q -s 1 --expect=any -o $i.trace -r 'calls=read path=/proc/** fault=delay:1us' -- \
+      /usr/bin/python3 -c 'import os; os.read(os.open("/proc/self/stat", 0), 1); os.read(os.open(f"/proc/{os.getpid()}/stat", 0), 1)'
+  done
+  key=$(decisions 1.trace | jq -r 'select(.outcome == "fault") | .key')
+  [ -n "$key" ]
+  [ "$key" = "$(decisions 2.trace | jq -r 'select(.outcome == "fault") | .key')" ]
+}
+@test "fifos-are-verified-by-their-paths" {
+  mkfifo fifo
+  fs run -q -s 1 --expect=any -o t.trace -r 'calls=read path=**/fifo probability=0 fault=delay:1us' \
+    -r 'calls=read not-path=**/other probability=0 fault=delay:1us' -- \
+    /usr/bin/python3 -c 'import os, socket; fd = os.open("fifo", os.O_RDWR); os.write(fd, b"x"); os.read(fd, 1)
+a, b = socket.socketpair(); a.send(b"x"); os.read(b.fileno(), 1)'
+  fs verify -q t.trace
+}

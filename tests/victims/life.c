@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 
 #include "victim.h"
@@ -583,8 +584,98 @@ static int other_user(int argc, char **argv) {
     return 0;
 }
 
+/* --- forks of threads that have made no other call; pointers that only the kernel may find bad; small stacks of handlers --- */
+
+static void *fork_at_once(void *arg) {
+    pid_t pid = fork();
+    if (pid == 0) {
+        io();
+        _exit(6);
+    }
+    CHECK(exit_of(pid) == 6);
+    return arg;
+}
+
+static int fork_in_fresh_threads(int argc, char **argv) {
+    (void)argc;
+    (void)argv;
+    for (int i = 0; i < 3; i++) {
+        pthread_t thread;
+        CHECK(pthread_create(&thread, NULL, fork_at_once, NULL) == 0 && pthread_join(thread, NULL) == 0);
+    }
+    return 0;
+}
+
+#define REFUSED(call, e)                                                                                                           \
+    do {                                                                                                                           \
+        errno = 0;                                                                                                                 \
+        CHECK((call) == -1 && errno == (e));                                                                                       \
+    } while (0)
+
+static int bad_pointers(int argc, char **argv) {
+    (void)argc;
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    char *good = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), *volatile bad = good + page;
+    CHECK(good != MAP_FAILED && mprotect(bad, page, PROT_NONE) == 0);
+    int fd = open("life", O_RDWR | O_CREAT, 0666), inet = socket(AF_INET, SOCK_DGRAM, 0), pair[2];
+    CHECK(fd > 2 && inet > 2 && socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == 0);
+    memset(bad - 8, 'a', 8); /* no NUL before the page ends */
+    REFUSED(open(bad, O_RDONLY), EFAULT);
+    REFUSED(open(bad - 8, O_RDONLY), EFAULT);
+    REFUSED(syscall(SYS_openat, AT_FDCWD, bad, O_RDONLY), EFAULT);
+    REFUSED(unlink(bad), EFAULT);
+    REFUSED(truncate(bad, 0), EFAULT);
+    REFUSED(writev(fd, (struct iovec *)bad, 2), EFAULT);
+    REFUSED(readv(fd, (struct iovec *)(bad - 16), 2), EFAULT);
+    REFUSED(sendmsg(pair[0], (struct msghdr *)bad, 0), EFAULT);
+    REFUSED(recvmsg(pair[0], (struct msghdr *)bad, MSG_DONTWAIT), EFAULT);
+    REFUSED(sendmsg(pair[0], &(struct msghdr){.msg_iov = (struct iovec *)bad, .msg_iovlen = 2}, 0), EFAULT);
+    REFUSED(sendmsg(inet, &(struct msghdr){.msg_name = bad, .msg_namelen = 16}, 0), EFAULT);
+    REFUSED(connect(inet, (struct sockaddr *)bad, 16), EFAULT);
+    REFUSED(bind(inet, (struct sockaddr *)bad, 16), EFAULT);
+    REFUSED(sendto(inet, "x", 1, 0, (struct sockaddr *)bad, 16), EFAULT);
+    REFUSED(nanosleep((struct timespec *)bad, NULL), EFAULT);
+    CHECK(clock_nanosleep(CLOCK_MONOTONIC, 0, (struct timespec *)bad, NULL) == EFAULT);
+    REFUSED(execve(bad, argv, environ), EFAULT);
+    REFUSED(execve("/bin/true", argv, (char **)bad), EFAULT);
+    REFUSED(execve("/bin/true", argv, ((char *[]){bad, NULL})), EFAULT);
+    REFUSED(write(fd, bad, 100), EFAULT);
+    CHECK(write(pair[0], "x", 1) == 1);
+    REFUSED(read(pair[1], bad, 1), EFAULT);
+    const struct iovec huge[2] = {{bad - 8, (size_t)1 << 63}, {bad - 8, ((size_t)1 << 63) + 10}};
+    REFUSED(writev(fd, huge, 2), EINVAL);
+    return 0;
+}
+
+static void write_on_a_small_stack(int sig) {
+    (void)sig;
+    int e = errno, fd = open("life-of-a-handler", O_RDWR | O_CREAT, 0666);
+    CHECK(fd > 2 && write(fd, "x", 1) == 1 && close(fd) == 0 && unlink("life-of-a-handler") == 0);
+    errno = e;
+}
+
+/* SIGSTKSZ of old, with a page behind it that nobody may touch. */
+static int small_signal_stack(int argc, char **argv) {
+    (void)argc;
+    (void)argv;
+    enum { SIZE = 8192, GUARD = 65536 };
+    char *p = mmap(NULL, GUARD + SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    CHECK(p != MAP_FAILED && mprotect(p, GUARD, PROT_NONE) == 0);
+    const stack_t small = {.ss_sp = p + GUARD, .ss_size = SIZE};
+    struct sigaction action = {.sa_handler = write_on_a_small_stack, .sa_flags = SA_ONSTACK};
+    if (sigaltstack(&small, NULL) < 0)
+        return 0; /* too small for this processor's registers */
+    CHECK(sigaction(SIGUSR1, &action, NULL) == 0);
+    for (int i = 0; i < 3; i++)
+        CHECK(raise(SIGUSR1) == 0);
+    return 0;
+}
+
 static const struct victim_part parts[] = {
     {"work", work},
+    {"fork-in-fresh-threads", fork_in_fresh_threads},
+    {"bad-pointers", bad_pointers},
+    {"small-signal-stack", small_signal_stack},
     {"edges", edges},
     {"thread-data", thread_data},
     {"signal-handler", signal_handler},
