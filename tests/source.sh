@@ -85,7 +85,7 @@ check_exports() {
     fi
   } | gcc -E -P -Ishim/engine -Ishim/preload -x c - | tr ' ' '\n' | awk 'take { print; take = 0 } $0 == "EXPORT" { take = 1 }' |
     # and other spellings of these that stand beside their doors
-    { cat && printf '%s\n' __open_2 __open64_2 __openat_2 __openat64_2 __pread64_chk fcntl64 freopen64; } |
+    { cat && printf '%s\n' __open_2 __open64_2 __openat_2 __openat64_2 __pread64_chk fcntl64 freopen64 mkstemp64 mkostemp64 mkstemps64 mkostemps64; } |
     sort -u >"${TMPDIR:-/tmp}/exports-wanted.$$"
   nm -D --defined-only "$object" | awk '{ print $3 }' | sed 's/@.*//' | sort -u >"${TMPDIR:-/tmp}/exports-there.$$"
   local status=0

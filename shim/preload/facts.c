@@ -110,6 +110,8 @@ static struct fsh_resource *obtain(void) {
         pool.spare = r->next;
     else
         r = build();
+    if (r)
+        r->is_spare = false;
     unlock();
     return r;
 }
@@ -129,8 +131,13 @@ static void release(struct fsh_resource *r) {
     if (r->named || atomic_fetch_sub(&r->users, 1) != 1 || r->hash)
         return;
     lock();
-    r->next = pool.spare;
-    pool.spare = r;
+    /* a descriptor that is closed while it is being copied is released twice */
+    if (!r->is_spare) {
+        r->next = pool.spare;
+        pool.spare = r;
+        r->is_spare = true;
+        r->life++;
+    }
     unlock();
 }
 
@@ -417,18 +424,24 @@ static struct fsh_resource *finish(struct fsh_resource *r, enum fsh_kind kind, b
     return r;
 }
 
+/* But for its place in a list. */
+static void clear(struct fsh_resource *r) {
+    r->name = (char *)(r->matches + match_words());
+    r->name[0] = 0;
+    r->other = NULL;
+    r->socket = NULL;
+    r->connections = 0;
+    r->is_fresh = r->is_connection = false;
+    atomic_store(&r->users, 0);
+}
+
 static struct fsh_resource *blank(void) {
     struct fsh_resource *r = obtain();
     if (!r)
         return NULL;
-    r->name = (char *)(r->matches + match_words());
-    r->name[0] = 0;
-    r->other = NULL;
+    clear(r);
     r->next = NULL;
     r->hash = 0;
-    r->connections = 0;
-    r->is_fresh = r->is_connection = false;
-    atomic_store(&r->users, 0);
     return r;
 }
 
@@ -591,7 +604,8 @@ struct fsh_resource *fsh_resource_of_path(int dirfd, const char *path, int oflag
         return unnamed(FSH_ON_FILE, "file", &no_ends);
     uint64_t hash = fsh_hash(name, strlen(name)) | 1;
     struct fsh_resource *r = look_up(hash, name);
-    bool drawn = (oflags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL) && fsh_path_is_temporary(&fsh_shim.places, name);
+    bool drawn = oflags & FSH_DRAWN ||
+                 ((oflags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL) && fsh_path_is_temporary(&fsh_shim.places, name));
     return r ? r : new_file(name, drawn, hash);
 }
 
@@ -688,6 +702,23 @@ static struct fsh_resource *bound(int fd, const void *local, unsigned len) {
     return r;
 }
 
+enum { PEERS_MAX = 1 << 16 }; /* of one socket; datagrams to those beyond count as the socket's */
+
+/* A peer whose socket is gone, in that bucket: it stays in its place and becomes another. Programs with a socket for each question
+ * would leave one behind each time. */
+static struct fsh_resource *take_orphan(uint64_t hash) {
+    lock();
+    struct fsh_resource *r = atomic_load_explicit(&buckets[hash % BUCKETS], memory_order_acquire);
+    while (r && !(r->hash && r->socket && r->socket->life != r->socket_life))
+        r = r->next;
+    if (r)
+        r->hash = 0; /* found by nobody until it is whole */
+    unlock();
+    if (r)
+        clear(r);
+    return r;
+}
+
 /* One peer of an unconnected datagram socket: the same for all datagrams that go there. */
 static struct fsh_resource *datagram_peer(struct fsh_resource *socket, const void *peer, unsigned len) {
     char name[NAME_ROOM] = "";
@@ -700,16 +731,27 @@ static struct fsh_resource *datagram_peer(struct fsh_resource *socket, const voi
     add(&t, of ? of : socket->name);
     uint64_t hash = fsh_fold(socket->key, fsh_hash(name, t.len)) | 1;
     struct fsh_resource *r = look_up(hash, name);
-    if (r || !(r = blank()))
+    if (r)
         return r;
+    if (__atomic_add_fetch(&socket->connections, 1, __ATOMIC_RELAXED) > PEERS_MAX)
+        return socket;
+    struct fsh_resource *orphan = take_orphan(hash);
+    r = orphan ? orphan : blank();
+    if (!r)
+        return socket;
     memcpy(r->name, name, t.len + 1);
+    r->socket = socket;
+    r->socket_life = socket->life;
     char bare[NAME_ROOM] = "";
     struct text b = {bare, 0, sizeof bare};
     add_address(&b, peer, len);
     r->key = fsh_fold(socket->key, fsh_hash(bare, b.len));
     const struct ends ends = {.peer = peer, .peer_len = len};
     finish(r, socket->kind, false, &ends);
-    insert(r, hash);
+    if (orphan)
+        __atomic_store_n(&r->hash, hash, __ATOMIC_RELEASE);
+    else
+        insert(r, hash);
     return r;
 }
 
@@ -917,6 +959,14 @@ void fsh_fd_opened_path(int fd, int dirfd, const char *path, int oflags) {
     struct fsh_resource *r = fsh_resource_of_path(dirfd, path, oflags);
     if (r)
         fsh_fd_opened(fd, r, oflags & O_DIRECT);
+}
+
+void fsh_fd_made_pair(const int fds[2]) {
+    bool direct;
+    for (int i = 0; i < 2; i++) {
+        fsh_fd_forget(fds[i]);
+        fsh_resource_of_fd(fds[i], &direct);
+    }
 }
 
 /* --- start and fork --- */

@@ -29,11 +29,15 @@ struct fsh_resource {
     char *name, *other;
     _Atomic uint32_t users; /* descriptors */
     uint32_t generation;    /* of forks: an unnamed resource is counted anew in a child */
-    uint32_t connections;   /* accepted or made so far */
+    uint32_t connections;   /* accepted so far; peers of datagrams */
+    uint32_t life;          /* how often this memory was released: tells peers that their socket is gone */
+    uint32_t socket_life;   /* of a datagram's peer: its socket's life */
+    const struct fsh_resource *socket;
     uint8_t kind;
     bool named;         /* the same for all processes and runs */
     bool is_fresh;      /* a socket without an address yet */
     bool is_connection; /* a socket that was connected */
+    bool is_spare;      /* in the free list */
 };
 
 int fsh_facts_start(void);
@@ -78,6 +82,10 @@ void fsh_fd_copied(int from, int to);
 void fsh_fd_accepted(int listener, int fd);
 void fsh_fd_set_direct(int fd, bool direct);
 void fsh_fd_socket(int fd);
+/* FSH_DRAWN, with flags of open(2): the name was drawn, it will be another one in the next run. */
+enum { FSH_DRAWN = 1 << 30 };
 void fsh_fd_opened_path(int fd, int dirfd, const char *path, int oflags);
+/* Pipes and pairs of sockets are named by the thread that makes them. */
+void fsh_fd_made_pair(const int fds[2]);
 
 #endif

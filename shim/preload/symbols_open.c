@@ -127,6 +127,65 @@ int fsh_door_fcntl(int fd, int command, ...) {
 }
 extern __typeof__(fsh_door_fcntl) fsh_alias_fcntl64 __asm__("fcntl64") __attribute__((alias("fcntl"), visibility("default")));
 
+/* Whoever uses them first must not give them their names: that differs from run to run. */
+static int made_pair(int result, const int *fds) {
+    int e = errno;
+    if (result == 0 && tracks() && fsh_gate_close()) {
+        fsh_fd_made_pair(fds);
+        fsh_gate_open();
+    }
+    errno = e;
+    return result;
+}
+
+int fsh_door_pipe(int *fds) {
+    return made_pair(REAL(pipe)(fds), fds);
+}
+
+int fsh_door_pipe2(int *fds, int flags) {
+    return made_pair(REAL(pipe2)(fds, flags), fds);
+}
+
+int fsh_door_socketpair(int domain, int type, int protocol, int *fds) {
+    return made_pair(REAL(socketpair)(domain, type, protocol, fds), fds);
+}
+
+/* mkstemp(3): the last six bytes of the name are drawn. */
+static int made_drawn(int fd, const char *path) {
+    int e = errno;
+    if (fd >= 0 && tracks() && fsh_gate_close()) {
+        fsh_fd_opened_path(fd, AT_FDCWD, path, O_RDWR | O_CREAT | O_EXCL | FSH_DRAWN);
+        fsh_gate_open();
+    }
+    errno = e;
+    return fd;
+}
+
+int fsh_door_mkstemp(char *path) {
+    return made_drawn(REAL(mkstemp)(path), path);
+}
+
+int fsh_door_mkostemp(char *path, int flags) {
+    return made_drawn(REAL(mkostemp)(path, flags), path);
+}
+
+int fsh_door_mkstemps(char *path, int suffix) {
+    return made_drawn(REAL(mkstemps)(path, suffix), path);
+}
+
+int fsh_door_mkostemps(char *path, int suffix, int flags) {
+    return made_drawn(REAL(mkostemps)(path, suffix, flags), path);
+}
+
+/* The names for large files are the same functions. */
+#define LARGE(name)                                                                                                                \
+    extern __typeof__(fsh_door_##name) fsh_alias_##name##64 __asm__(#name "64")                                                    \
+        __attribute__((alias(#name), visibility("default")));
+LARGE(mkstemp)
+LARGE(mkostemp)
+LARGE(mkstemps)
+LARGE(mkostemps)
+
 static void closing_stream(FILE *stream) {
     if (stream && tracks())
         fsh_track_close(fileno(stream));

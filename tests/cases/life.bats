@@ -174,3 +174,27 @@ END
 a, b = socket.socketpair(); a.send(b"x"); os.read(b.fileno(), 1)'
   fs verify -q t.trace
 }
+@test "pipes-are-named-by-their-maker" {
+  run under 'calls=read,write probability=0 fault=delay:1us' -- life made-here-used-there
+  [ "$status" -eq 0 ]
+  [ "$(decisions | jq -r .resource | sort -u | paste -sd' ')" = "pipe#1/0:1 pipe#1/0:2 socket#1/0:3 socket#1/0:4" ]
+}
+@test "drawn-names-leave-no-mark-on-decisions" {
+  same_under_the_shim life drawn-names
+  for i in 1 2; do
+    under 'calls=write probability=50% fault=delay:1us' -- life drawn-names
+    decisions | jq -c '[.outcome, .key, .ordinal]' >$i.list
+  done
+  [ "$(grep -c fault 1.list)" -gt 10 ]
+  cmp 1.list 2.list
+}
+@test "a-socket-that-is-bound-again-has-its-new-name" {
+  same_under_the_shim life bind-again
+  run under 'calls=recv local=127.0.0.2:* fault=delay:1us' -- life bind-again
+  [ "$status" -eq 0 ]
+  [ "$(decisions | jq -r 'select(.outcome == "fault") | .call')" = recv ]
+}
+@test "a-socket-for-each-question-leaves-nothing-behind" {
+  run under 'calls=sendto probability=0 fault=delay:1us' -- life many-questions 50000
+  [ "$status" -eq 0 ] || { echo "status $status: $output" && return 1; }
+}

@@ -3,6 +3,7 @@
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -671,8 +672,83 @@ static int small_signal_stack(int argc, char **argv) {
     return 0;
 }
 
+/* --- what must have the same name in every run --- */
+
+static void *use_pipe(void *arg) {
+    const int *pipes = arg;
+    char byte;
+    CHECK(write(pipes[1], "x", 1) == 1 && read(pipes[0], &byte, 1) == 1);
+    return NULL;
+}
+
+/* Made by the main thread, used by another one first. */
+static int made_here_used_there(int argc, char **argv) {
+    (void)argc;
+    (void)argv;
+    int pipes[2], pair[2];
+    pthread_t thread;
+    CHECK(pipe(pipes) == 0 && socketpair(AF_UNIX, SOCK_DGRAM, 0, pair) == 0);
+    CHECK(pthread_create(&thread, NULL, use_pipe, pipes) == 0 && pthread_join(thread, NULL) == 0);
+    CHECK(pthread_create(&thread, NULL, use_pipe, (int[]){pair[0], pair[1]}) == 0 && pthread_join(thread, NULL) == 0);
+    return 0;
+}
+
+static int drawn_names(int argc, char **argv) {
+    (void)argc;
+    (void)argv;
+    for (int i = 0; i < 50; i++) {
+        char name[] = "drawn.XXXXXX";
+        int fd = mkstemp(name);
+        CHECK(fd > 2 && write(fd, "x", 1) == 1 && close(fd) == 0 && unlink(name) == 0);
+    }
+    return 0;
+}
+
+/* The port is taken; the next one will do. */
+static int bind_again(int argc, char **argv) {
+    (void)argc;
+    (void)argv;
+    struct sockaddr_in addr = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)}, found;
+    socklen_t len = sizeof addr;
+    int fds[2], spare = socket(AF_INET, SOCK_DGRAM, 0);
+    for (int i = 0; i < 2; i++)
+        CHECK((fds[i] = socket(AF_INET, SOCK_DGRAM, 0)) > 2);
+    CHECK(bind(spare, (struct sockaddr *)&addr, len) == 0 && getsockname(spare, (struct sockaddr *)&addr, &len) == 0);
+    CHECK(bind(fds[0], (struct sockaddr *)&addr, len) == -1 && errno == EADDRINUSE);
+    found = addr;
+    found.sin_addr.s_addr = htonl(INADDR_LOOPBACK + 1);
+    CHECK(bind(fds[0], (struct sockaddr *)&found, len) == 0);
+    CHECK(connect(fds[1], (struct sockaddr *)&found, len) == 0 && send(fds[1], "x", 1, 0) == 1);
+    char byte;
+    CHECK(recv(fds[0], &byte, 1, 0) == 1);
+    return 0;
+}
+
+static long resident(void) {
+    char text[64] = "";
+    int fd = open("/proc/self/statm", O_RDONLY);
+    CHECK(fd > 2 && read(fd, text, sizeof text - 1) > 0 && close(fd) == 0);
+    return strtol(strchr(text, ' '), NULL, 10) * 4096;
+}
+
+/* A socket for each question, as resolvers have it. */
+static int many_questions(int argc, char **argv) {
+    struct sockaddr_in addr = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons(9)};
+    long n = argc > 1 ? strtol(argv[1], NULL, 10) : 1000, before = resident();
+    for (long i = 0; i < n; i++) {
+        int fd = socket(AF_INET, SOCK_DGRAM, 0);
+        CHECK(fd > 2 && sendto(fd, "x", 1, 0, (struct sockaddr *)&addr, sizeof addr) == 1 && close(fd) == 0);
+    }
+    CHECK(resident() - before < 8L << 20);
+    return 0;
+}
+
 static const struct victim_part parts[] = {
     {"work", work},
+    {"made-here-used-there", made_here_used_there},
+    {"drawn-names", drawn_names},
+    {"bind-again", bind_again},
+    {"many-questions", many_questions},
     {"fork-in-fresh-threads", fork_in_fresh_threads},
     {"bad-pointers", bad_pointers},
     {"small-signal-stack", small_signal_stack},
