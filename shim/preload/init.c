@@ -32,3 +32,10 @@ int fsh_door___libc_start_main(int (*main_)(int, char **, char **), int argc, ch
     program_main = main_;
     return fsh_real.__libc_start_main(begin_main, argc, argv, init, fini, rtld_fini, stack_end);
 }
+
+/* AddressSanitizer ends a program that has another library before its own. That is no mistake here: our doors lead to its
+ * interceptors. The command puts it first, but cannot for programs that a shell starts. Defaults of the program's own come first.
+ */
+const char *fsh_door___asan_default_options(void) {
+    return "verify_asan_link_order=0";
+}

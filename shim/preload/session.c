@@ -868,6 +868,11 @@ bool fsh_env_measure(char *const *env, size_t *entries, size_t *text) {
     return true;
 }
 
+/* In another root, or as another user, there may be no way to this library any more. ld.so would say so on the program's stderr. */
+static bool library_is_there(void) {
+    return !library[0] || fsh_sys3(SYS_faccessat, AT_FDCWD, library, R_OK) == 0;
+}
+
 static char *put(char **p, const char *end, const char *a, const char *b, const char *c) {
     char *start = *p;
     if (strlen(a) + strlen(b) + strlen(c) + 1 > (size_t)(end - start))
@@ -888,6 +893,15 @@ void fsh_env_for_child(char *const *env, const struct fsh_identity *child, char 
             preload = *env + 11;
         else if (!is_var(*env, "FAULTSHIM_SESSION") && !is_var(*env, "FAULTSHIM_PROFILE") && !is_var(*env, "FAULTSHIM_CHILD"))
             out[n++] = *env;
+    }
+    if (!library_is_there()) {
+        entry = put(&p, end, "LD_PRELOAD=", preload, "");
+        if (entry)
+            preload_without_us(preload, entry + 11, (size_t)(end - entry) - 11);
+        if (entry && entry[11])
+            out[n++] = entry;
+        out[n] = NULL;
+        return;
     }
     bool has_us = strstr(preload, library) != NULL;
     entry = has_us ? put(&p, end, "LD_PRELOAD=", preload, "") : put(&p, end, "LD_PRELOAD=", library, *preload ? ":" : "");

@@ -198,3 +198,26 @@ a, b = socket.socketpair(); a.send(b"x"); os.read(b.fileno(), 1)'
   run under 'calls=sendto probability=0 fault=delay:1us' -- life many-questions 50000
   [ "$status" -eq 0 ] || { echo "status $status: $output" && return 1; }
 }
+@test "address-sanitizer-program-of-a-shell" {
+  run fs run -q -s 1 -r "$everything" -- /bin/sh -c "$victims/tiny-asan; exit \$?"
+  [ "$status" -eq 0 ]
+  says "tiny ok"
+  run fs run -q -s 1 -r 'calls=write process=tiny-asan nth=1 fault=error:EIO' -- /bin/sh -c "$victims/tiny-asan; exit \$?"
+  [[ $output == *"failed: fd >= 0 && write"* && $output == *EIO* ]]
+}
+@test "programs-in-another-root-start-as-ever" {
+  needs_root "chroot"
+  local file
+  mkdir -p root/dev
+  for file in /bin/sh $(ldd /bin/sh | grep -o '/[^ ]*'); do
+    cp -L --parents "$file" root
+  done
+  [ -e root/bin/sh ]
+  run clean chroot root /bin/sh -c '/bin/sh -c "echo here"; exit 3'
+  [ "$status" -eq 3 ]
+  says "here"
+  run --separate-stderr fs run -q -s 1 -o t.trace -r "$everything" -- chroot root /bin/sh -c '/bin/sh -c "echo here"; exit 3'
+  [ "$status" -eq 3 ]
+  says "here"
+  [ -z "$stderr" ]
+}
