@@ -427,9 +427,16 @@ static int append_block(struct fsh_session *s, const struct fsh_unit *ring, cons
     return write_all(s->fd, iov, 4, at);
 }
 
-/* The ring starts anew with the next part of the stream. */
+/* Zeros where `used` bytes of a stream and perhaps a half-written record stand: nothing is ever written further on. The rest of the
+ * ring is left alone, so that a short life costs no page faults. */
+static void clear(uint8_t *data, uint32_t size, uint32_t used) {
+    uint32_t dirty = used + FSH_RECORD_MAX + 64;
+    memset(data, 0, dirty < size ? dirty : size);
+    atomic_thread_fence(memory_order_release);
+}
+
+/* The ring, all zeros, takes the next part of the stream. */
 static void restart(struct fsh_pen *pen, struct fsh_session *s) {
-    memset(pen->data, 0, pen->ring->size);
     memset(pen->slots, 0, sizeof pen->slots);
     pen->pos = 0;
     pen->ring->first_n = pen->n - pen->counted; /* what is counted and not told yet will be told in this part */
@@ -452,8 +459,7 @@ static bool turn_over(struct fsh_pen *pen, struct fsh_session *s) {
         stop(pen, s, e);
         return false;
     }
-    memset(pen->data, 0, pen->ring->size);
-    atomic_thread_fence(memory_order_release);
+    clear(pen->data, pen->ring->size, pen->pos);
     pen->ring->seq++;
     if (atomic_load_explicit(&s->header->file_end, memory_order_relaxed) > s->header->trace_limit)
         pen->counting = true;
@@ -591,12 +597,15 @@ static int new_ring(struct fsh_session *s, uint64_t *offset) {
 }
 
 /* What a dead thread left in its ring becomes a block. */
-static int rescue(struct fsh_session *s, const struct fsh_unit *ring) {
-    const uint8_t *data = (const uint8_t *)ring + ring->data;
+static int rescue(struct fsh_session *s, struct fsh_unit *ring) {
+    uint8_t *data = (uint8_t *)ring + ring->data;
     if (ring->magic != fsh_unit_magic(s->header->nonce, UNIT_RING) || ring->thread == 0)
         return 0;
     uint32_t len = length_of_stream(data, ring->size);
-    return len ? append_block(s, ring, data, len) : 0;
+    int e = len ? append_block(s, ring, data, len) : 0;
+    if (!e)
+        clear(data, ring->size, len);
+    return e;
 }
 
 static void start_ring(struct fsh_pen *pen, struct fsh_session *s, const struct fsh_owner *me) {
@@ -605,8 +614,6 @@ static void start_ring(struct fsh_pen *pen, struct fsh_session *s, const struct 
     ring->data = s->header->ring_data;
     ring->size = ring->pages * FSH_PAGE - ring->data;
     pen->data = (uint8_t *)ring + ring->data;
-    memset(pen->data, 0, ring->size);
-    atomic_thread_fence(memory_order_release);
     ring->kind = UNIT_RING;
     ring->process_key = me->process_key;
     ring->thread_key = me->thread_key;
