@@ -45,7 +45,7 @@ static int find_library(struct fsh_run *run) {
     bool good = env && *env ? is_there(found, env, "")
                             : is_there(found, fsh_own_folder(), "/../shim/preload/libfaultshim.so") ||
                                   is_there(found, FSH_LIBRARY_DIR, "/libfaultshim.so") ||
-                                  is_there(found, fsh_own_folder(), "/../lib/faultshim/libfaultshim.so");
+                                  is_there(found, fsh_own_folder(), "/../" FSH_LIBRARY_SUBDIR "/libfaultshim.so");
     if (!good)
         return fsh_fail(EXIT_TROUBLE, "libfaultshim.so is not at %s; say where it is with FAULTSHIM_LIBRARY", found);
     real = realpath(found, NULL);
