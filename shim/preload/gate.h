@@ -73,7 +73,8 @@ extern uint8_t fsh_watch[FSH_CALLS];
 
 /* The run, as this process sees it. Set up once before main; read freely. */
 struct fsh_shim {
-    bool ready; /* main has begun and a plan is armed */
+    bool ready;   /* main has begun and a plan is armed */
+    bool retired; /* the program has locked itself in: nothing of ours is done any more */
     const struct fsh_plan *plan;
     const struct fsh_rule *rules;
     unsigned n_rules;
@@ -128,6 +129,9 @@ void fsh_gate_abandoned(void);
 bool fsh_can_read(const void *p, size_t n);
 bool fsh_can_read_path(const char *path);
 bool fsh_can_write(const void *p, size_t n);
+
+/* The program has forbidden itself system calls, some on pain of death (seccomp): from here on we make none. */
+void fsh_retire(void);
 
 /* Threads and processes. */
 struct fsh_thread *fsh_thread_attach(void);

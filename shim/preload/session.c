@@ -707,7 +707,7 @@ static void thread_exits(void *value) {
     if (++tls->destructor_rounds < 4 && pthread_setspecific(exit_key, value) == 0)
         return;
     struct fsh_thread *t = tls->thread;
-    if (t == fsh_thread_none() || !t->known)
+    if (t == fsh_thread_none() || !t->known || fsh_shim.retired)
         return;
     t->gate = 0;
     tls->late = true;

@@ -4,7 +4,9 @@
 #include "doors.h"
 #include "session.h"
 
+#include <linux/seccomp.h>
 #include <stdarg.h>
+#include <sys/prctl.h>
 
 #define EXTRA(name, ret, params) ret fsh_door_##name params DOOR(name);
 #include "extras.def"
@@ -305,6 +307,8 @@ long fsh_door_syscall(long nr, ...) {
             fsh_track_close((int)a[0]);
     }
     long result = REAL(syscall)(nr, a[0], a[1], a[2], a[3], a[4], a[5]);
+    if (result >= 0 && ((nr == SYS_seccomp && a[0] <= SECCOMP_SET_MODE_FILTER) || (nr == SYS_prctl && a[0] == PR_SET_SECCOMP)))
+        fsh_retire();
     if (watch & WATCH_TRACK)
         fsh_track((enum fsh_call)call, a, result);
     return result;

@@ -87,7 +87,7 @@ __attribute__((visibility("hidden"), used)) long fsh_vfork_after(long result, lo
 /* --- exec --- */
 
 static bool follows(void) {
-    return fsh_shim.plan && fsh_shim.plan->profile->options.children == CHILDREN_FOLLOW;
+    return fsh_shim.plan && !fsh_shim.retired && fsh_shim.plan->profile->options.children == CHILDREN_FOLLOW;
 }
 
 enum { ENV_MAX = 16384, ENV_TEXT_MAX = 65536 }; /* entries, bytes; a larger environment is passed on as it is */
@@ -308,7 +308,7 @@ static long invoke_pthread_create(const long *a) {
 }
 
 int fsh_door_pthread_create(pthread_t *thread, const pthread_attr_t *attr, fsh_start start, void *arg) {
-    if (!fsh_shim.plan)
+    if (!fsh_shim.plan || fsh_shim.retired)
         return fsh_real.pthread_create(thread, attr, start, arg);
     const long a[6] = {(long)thread, (long)attr, (long)start, (long)arg};
     struct fsh_hit *hit = fsh_watch[CALL_pthread_create] & WATCH_CONSIDER ? fsh_consider(CALL_pthread_create, 0, CALLER()) : NULL;
@@ -332,6 +332,8 @@ int fsh_door_prctl(int option, ...) {
     int result = REAL(prctl)(option, a[0], a[1], a[2], a[3]);
     if (result == 0 && option == PR_SET_NAME && fsh_shim.ready)
         fsh_thread_renamed();
+    if (result == 0 && option == PR_SET_SECCOMP)
+        fsh_retire();
     return result;
 }
 

@@ -221,3 +221,6 @@ a, b = socket.socketpair(); a.send(b"x"); os.read(b.fileno(), 1)'
   says "here"
   [ -z "$stderr" ]
 }
+@test "programs-that-lock-themselves-in-are-left-alone" {
+  same_under_the_shim life seccomp
+}

@@ -3,6 +3,7 @@
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/seccomp.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <sched.h>
@@ -11,6 +12,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -291,6 +293,30 @@ static int vfork_nested(int argc, char **argv) {
         CHECK(exit_of(vfork_fork()) == 5);
         io();
     }
+    return 0;
+}
+
+/* Strict mode kills for any call but read, write and exit. */
+static int locked_in(int argc, char **argv) {
+    int ends[2];
+    (void)argc;
+    (void)argv;
+    CHECK(pipe(ends) == 0);
+    for (int by_number = 0; by_number < 2; by_number++) {
+        pid_t pid = fork();
+        if (pid == 0) {
+            char c;
+            io();
+            int result = by_number ? (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_STRICT, 0, NULL)
+                                   : prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT);
+            for (int i = 0; i < 100; i++)
+                if (result || write(ends[1], "x", 1) != 1 || read(ends[0], &c, 1) != 1)
+                    syscall(SYS_exit, 8);
+            syscall(SYS_exit, 6);
+        }
+        CHECK(exit_of(pid) == 6);
+    }
+    io();
     return 0;
 }
 
@@ -760,6 +786,7 @@ static const struct victim_part parts[] = {
     {"lowest-numbers", lowest_numbers},
     {"vfork-exec", vfork_exec},
     {"vfork-nested", vfork_nested},
+    {"seccomp", locked_in},
     {"spawn-clean", spawn_clean},
     {"fork-in-threads", fork_in_threads},
     {"raw-fork", raw_fork},
