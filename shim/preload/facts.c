@@ -400,7 +400,10 @@ static void attach_counters(struct fsh_resource *r) {
     }
 }
 
-static void record(const struct fsh_resource *r) {
+void fsh_resource_tell(struct fsh_resource *r) {
+    if (r->is_told)
+        return;
+    r->is_told = true;
     struct fsh_thread *t = fsh_tls.thread;
     struct fsh_fields f = {.len = 0};
     const char *other = r->other ? r->other : "";
@@ -412,6 +415,13 @@ static void record(const struct fsh_resource *r) {
     fsh_pen_record(&t->pen, &fsh_shim.session, OP_RESOURCE, f.bytes, f.len);
 }
 
+/* It has a new number. */
+static void introduce(struct fsh_resource *r) {
+    r->is_told = false;
+    if (!fsh_tls.thread->pen.counting)
+        fsh_resource_tell(r);
+}
+
 /* Everything but name and key, which the caller has set. */
 static struct fsh_resource *finish(struct fsh_resource *r, enum fsh_kind kind, bool named, const struct ends *ends) {
     r->kind = (uint8_t)kind;
@@ -420,7 +430,7 @@ static struct fsh_resource *finish(struct fsh_resource *r, enum fsh_kind kind, b
     r->number = atomic_fetch_add_explicit(&fsh_shim.session.header->resources, 1, memory_order_relaxed) + 1;
     match_rules(r, ends);
     attach_counters(r);
-    record(r);
+    introduce(r);
     return r;
 }
 
@@ -484,7 +494,7 @@ static struct fsh_resource *renew(struct fsh_resource *old) {
     old->key = fsh_fold(old->key, fsh_shim.process.key);
     old->number = atomic_fetch_add_explicit(&fsh_shim.session.header->resources, 1, memory_order_relaxed) + 1;
     attach_counters(old);
-    record(old);
+    introduce(old);
     return old;
 }
 

@@ -38,7 +38,11 @@ struct fsh_resource {
     bool is_fresh;      /* a socket without an address yet */
     bool is_connection; /* a socket that was connected */
     bool is_spare;      /* in the free list */
+    bool is_told;       /* the trace has its name */
 };
+
+/* Before the trace says more of it than how many calls passed: those that are only counted name nothing. */
+void fsh_resource_tell(struct fsh_resource *resource);
 
 int fsh_facts_start(void);
 /* In a forked child: what is counted for each process starts anew. */

@@ -392,6 +392,8 @@ static COLD struct fsh_hit *hand_over(struct fsh_thread *t, struct round *round,
     hit->fd = c->fd;
     hit->size = c->size;
     hit->resource = c->resource;
+    if (c->resource)
+        fsh_resource_tell(c->resource);
     for (unsigned i = 0; i < hit->n; i++)
         record_fault(t, round, list, c, i);
     t->pen.n++;

@@ -221,6 +221,16 @@ a, b = socket.socketpair(); a.send(b"x"); os.read(b.fileno(), 1)'
   says "here"
   [ -z "$stderr" ]
 }
+@test "what-is-only-counted-is-not-named" {
+  printf '[faultshim]\ntrace = faults\n[rule r]\ncalls = sendto\nnth = 70\nfault = delay 1us\n' >p.ini
+  local n
+  for n in 100 5000; do
+    fs run -q -s 1 -o $n.trace -p p.ini -- "$victims/life" many-questions $n
+    fs verify -q $n.trace
+    [ "$(decisions $n.trace | jq -r 'select(.outcome == "fault") | .resource')" = "udp:127.0.0.1:9#1/0:70" ]
+  done
+  [ "$(stat -c %s 100.trace)" = "$(stat -c %s 5000.trace)" ]
+}
 @test "programs-that-lock-themselves-in-are-left-alone" {
   same_under_the_shim life seccomp
 }
