@@ -184,12 +184,13 @@ long fsh_effect_lost(const struct fsh_action *x) {
     const struct fsh_roles *r = &x->row->roles;
     if (r->sync)
         return 0;
-    bool positioned = r->offset && x->a[r->offset - 1] != -1;
-    if (!positioned) {
-        long flags = fsh_sys2(SYS_fcntl, x->hit->fd, F_GETFL);
-        if (flags >= 0 && !(flags & O_APPEND))
-            fsh_sys3(SYS_lseek, x->hit->fd, x->hit->size, SEEK_CUR);
-    }
+    bool positioned = r->offset && !(x->hit->call == CALL_pwritev2 && x->a[r->offset - 1] == -1);
+    long flags = fsh_sys2(SYS_fcntl, x->hit->fd, F_GETFL);
+    /* EBADF and EINVAL: what can't be written can't be lost */
+    if (flags < 0 || (flags & O_ACCMODE) == O_RDONLY || (positioned && x->a[r->offset - 1] < 0))
+        return fsh_real_call(x);
+    if (!positioned && !(flags & O_APPEND))
+        fsh_sys3(SYS_lseek, x->hit->fd, x->hit->size, SEEK_CUR);
     return x->hit->size < MAX_RW_COUNT ? (long)x->hit->size : MAX_RW_COUNT;
 }
 

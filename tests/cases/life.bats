@@ -234,3 +234,8 @@ a, b = socket.socketpair(); a.send(b"x"); os.read(b.fileno(), 1)'
 @test "programs-that-lock-themselves-in-are-left-alone" {
   same_under_the_shim life seccomp
 }
+@test "a-write-that-can-never-be-is-not-lost" {
+  same_under_the_shim life write-nowhere
+  run under 'calls=@file.write fault=lost' -- life write-nowhere
+  [ "$status" -eq 0 ] || { echo "status $status: $output" && return 1; }
+}

@@ -769,8 +769,20 @@ static int many_questions(int argc, char **argv) {
     return 0;
 }
 
+static int write_nowhere(int argc, char **argv) {
+    (void)argc;
+    (void)argv;
+    int fd = open("life", O_RDWR | O_CREAT, 0666), reader = open("life", O_RDONLY);
+    CHECK(fd > 2 && reader > 2 && pwrite(fd, "xyz", 3, 0) == 3);
+    REFUSED(write(reader, "xyz", 3), EBADF);
+    REFUSED(pwrite(fd, "xyz", 3, -1), EINVAL);
+    CHECK(lseek(fd, 0, SEEK_CUR) == 0);
+    return 0;
+}
+
 static const struct victim_part parts[] = {
     {"work", work},
+    {"write-nowhere", write_nowhere},
     {"made-here-used-there", made_here_used_there},
     {"drawn-names", drawn_names},
     {"bind-again", bind_again},
