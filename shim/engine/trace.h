@@ -257,7 +257,7 @@ struct fsh_session {
 /* Creates the file at `path` (0600, never through a symbolic link, never over a file that is not a trace) and maps it.
  * Returns 0 or -errno; -EEXIST for a file that is not a trace. */
 int fsh_session_create(struct fsh_session *session, const char *path, const struct fsh_session_params *params);
-/* The same in anonymous memory, for a run that can have no file. Returns 0 or -errno. */
+/* The same in memory, for a run that can have no file: counters only, nothing is traced. Returns 0 or -errno. */
 int fsh_session_create_private(struct fsh_session *session, const struct fsh_session_params *params);
 /* Maps the session behind a descriptor (which it keeps). Returns 0, -EBADMSG if it is not a session of this version, or -errno. */
 int fsh_session_map(struct fsh_session *session, int fd);

@@ -77,13 +77,15 @@ long fsh_partial(const struct fsh_action *x, uint64_t amount) {
     if (r->len)
         return with_length(x, amount);
     struct buffers b = buffers_of(x, NULL);
-    struct iovec *cut = __builtin_alloca(sizeof *cut * (size_t)(b.n > 0 ? b.n : 1));
     int n = 0;
-    for (; n < b.n && amount; n++) {
-        cut[n] = b.v[n];
-        if (cut[n].iov_len > amount)
-            cut[n].iov_len = amount;
-        amount -= cut[n].iov_len;
+    for (uint64_t have = 0; n < b.n && have < amount; n++)
+        have += b.v[n].iov_len;
+    struct iovec *cut = __builtin_alloca(sizeof *cut * (size_t)(n + 1));
+    for (int i = 0; i < n; i++) {
+        cut[i] = b.v[i];
+        if (cut[i].iov_len > amount)
+            cut[i].iov_len = amount;
+        amount -= cut[i].iov_len;
     }
     return call_with(x, cut, n);
 }

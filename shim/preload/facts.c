@@ -488,13 +488,15 @@ static const struct ends no_ends;
 static struct fsh_resource *renew(struct fsh_resource *old) {
     if (old->generation == fsh_fds.generation)
         return old;
-    old->generation = fsh_fds.generation;
-    if (old->named)
-        return old;
-    old->key = fsh_fold(old->key, fsh_shim.process.key);
-    old->number = atomic_fetch_add_explicit(&fsh_shim.session.header->resources, 1, memory_order_relaxed) + 1;
-    attach_counters(old);
-    introduce(old);
+    lock();
+    if (old->generation != fsh_fds.generation && !old->named) {
+        old->key = fsh_fold(old->key, fsh_shim.process.key);
+        old->number = atomic_fetch_add_explicit(&fsh_shim.session.header->resources, 1, memory_order_relaxed) + 1;
+        attach_counters(old);
+        introduce(old);
+    }
+    old->generation = fsh_fds.generation; /* last: from here on the short way takes it as it is */
+    unlock();
     return old;
 }
 

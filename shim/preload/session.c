@@ -428,6 +428,14 @@ static void drop_env(char **env, const char *name) {
     *to = NULL;
 }
 
+/* FAULTSHIM_CHILD=parent:name, as the door of vfork or posix_spawn has set it. It passes through programs that are not ours, so it
+ * counts only for the child of the process that set it. */
+static const char *child_name(char *const *env, uint32_t parent) {
+    const char *p = fsh_env(env, "FAULTSHIM_CHILD");
+    uint64_t set_by;
+    return p && get_number(&p, &set_by) && *p == ':' && set_by == parent ? p + 1 : NULL;
+}
+
 static void find_identity(char **env) {
     struct fsh_owner *me = &fsh_shim.owner;
     me->pid = (uint32_t)fsh_sys0(SYS_getpid);
@@ -436,7 +444,7 @@ static void find_identity(char **env) {
     me->image = 0;
     uint32_t parent = (uint32_t)fsh_sys0(SYS_getppid);
     struct fsh_process_state *before = find_process(me->pid, me->started);
-    const char *child = fsh_env(env, "FAULTSHIM_CHILD");
+    const char *child = child_name(env, parent);
     if (before) {
         copy_identity(&fsh_shim.process, before);
         me->image = ++before->image;
@@ -913,7 +921,12 @@ void fsh_env_for_child(char *const *env, const struct fsh_identity *child, char 
     if (entry)
         out[n++] = entry;
     out[n++] = session_env;
-    if (child && (entry = put(&p, end, "FAULTSHIM_CHILD=", child->name, "")))
+    char name[32];
+    size_t digits = put_number(name, fsh_shim.owner.pid);
+    memcpy(name + digits, ":", 2);
+    char set_by[64] = "FAULTSHIM_CHILD=";
+    strcat(set_by, name);
+    if (child && (entry = put(&p, end, set_by, child->name, "")))
         out[n++] = entry;
     out[n] = NULL;
 }

@@ -291,6 +291,10 @@ long fsh_door_syscall(long nr, ...) {
         errno = EBADF;
         return -1;
     }
+    if (nr == SYS_dup2)
+        return fsh_door_dup2((int)a[0], (int)a[1]);
+    if (nr == SYS_dup3)
+        return fsh_door_dup3((int)a[0], (int)a[1], (int)a[2]);
     int call = fsh_shim.ready ? fsh_call_by_number(nr) : -1;
     const uint8_t watch = call >= 0 && reports_like_syscall((enum fsh_call)call) ? fsh_watch[call] : 0;
     if (watch) {

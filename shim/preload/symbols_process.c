@@ -33,12 +33,17 @@ static pid_t fork_in_vfork(void) {
 static pid_t forked(void) {
     if (fsh_tls.in_vfork)
         return fork_in_vfork();
+    /* a signal handler that forks would take the name for its own child */
+    uint64_t mask = fsh_block_signals();
     fsh_fork_before();
     pid_t pid = fsh_real.fork();
+    int e = errno;
     if (pid == 0)
         fsh_fork_child();
     else
         fsh_fork_parent(pid);
+    fsh_restore_signals(mask);
+    errno = e;
     return pid;
 }
 
