@@ -284,23 +284,34 @@ static int settle_seed(char *const *env, const struct fsh_profile *profile, stru
     return 0;
 }
 
-static int parse(struct fsh_plan **plan, const char *text, size_t len, const char *name, const struct fsh_session_params *session,
-                 struct fsh_profile **profile_out) {
-    size_t size = fsh_arena_need(len) + sizeof(struct fsh_plan) + sizeof(struct fsh_profile) + PLAN_ROOM;
-    struct fsh_arena arena = {.base = allocate(size), .size = size};
-    struct fsh_error error = {""};
-    struct fsh_profile *profile = arena.base ? fsh_arena_get(&arena, sizeof *profile) : NULL;
-    if (!profile)
-        return -ENOMEM;
-    int e = fsh_profile_parse(profile, &arena, text, len, name, &error);
-    *profile_out = profile;
-    if (!e && session) {
-        *plan = fsh_arena_get(&arena, sizeof **plan);
-        e = *plan ? fsh_plan_build(*plan, profile, session->seed, &arena, &error) : -ENOMEM;
-    }
+/* A profile and the memory that it and its plan live in. */
+struct rules {
+    struct fsh_arena arena;
+    struct fsh_profile *profile;
+};
+
+static int complain(int e, const struct fsh_error *error) {
     if (e)
-        fsh_say(e == -ENOMEM ? "no memory for the profile" : error.text, "", "");
+        fsh_say(e == -ENOMEM ? "no memory for the profile" : error->text, "", "");
     return e;
+}
+
+static int parse(struct rules *rules, const char *text, size_t len, const char *name) {
+    struct fsh_error error = {""};
+    size_t size = fsh_arena_need(len) + sizeof(struct fsh_plan) + sizeof(struct fsh_profile) + PLAN_ROOM;
+    rules->arena = (struct fsh_arena){.base = allocate(size), .size = size};
+    rules->profile = rules->arena.base ? fsh_arena_get(&rules->arena, sizeof *rules->profile) : NULL;
+    int e = rules->profile ? fsh_profile_parse(rules->profile, &rules->arena, text, len, name, &error) : -ENOMEM;
+    return complain(e, &error);
+}
+
+static int settle_plan(struct rules *rules, uint64_t seed) {
+    struct fsh_error error = {""};
+    struct fsh_plan *plan = fsh_arena_get(&rules->arena, sizeof *plan);
+    int e = plan ? fsh_plan_build(plan, rules->profile, seed, &rules->arena, &error) : -ENOMEM;
+    if (!e)
+        fsh_shim.plan = plan;
+    return complain(e, &error);
 }
 
 static void rewrite_env(char **env) {
@@ -318,21 +329,21 @@ static int create(char **env, const char *profile_name) {
     char *text = room, *envs = text + TEXT, *names = envs + ENV, *command = names + NAMES, *cwd = command + COMMAND,
          *path = cwd + FSH_PATH_MAX, *found = path + FSH_PATH_MAX;
     long len;
-    struct fsh_profile *profile;
-    struct fsh_plan *plan;
+    struct rules rules;
     struct fsh_session_params params = {.seed_from = SEED_DRAWN};
     int e = -EINVAL;
     if (!read_profile(env, profile_name, text, TEXT, &len, found)) {
         fsh_say("FAULTSHIM_PROFILE=", profile_name, ": cannot be read");
         goto out;
     }
-    e = parse(NULL, text, (size_t)len, found, NULL, &profile);
+    e = parse(&rules, text, (size_t)len, found);
     if (!e)
-        e = settle_seed(env, profile, &params);
+        e = settle_seed(env, rules.profile, &params);
     if (!e)
-        e = parse(&plan, text, (size_t)len, found, &params, &profile);
+        e = settle_plan(&rules, params.seed);
     if (e)
         goto out;
+    const struct fsh_profile *profile = rules.profile;
     long n = slurp("/proc/self/cmdline", command, COMMAND);
     params.command = (struct fsh_text){command, n > 0 ? (size_t)n : 0};
     n = fsh_sys2(SYS_getcwd, cwd, FSH_PATH_MAX);
@@ -343,7 +354,7 @@ static int create(char **env, const char *profile_name) {
     params.n_rules = profile->n_rules;
     params.trace_mode = profile->options.trace;
     params.trace_limit = profile->options.trace_limit;
-    params.shared_keys = plan->needs_shared_keys;
+    params.shared_keys = fsh_shim.plan->needs_shared_keys;
     const char *trace = fsh_env(env, "FAULTSHIM_TRACE");
     if (fsh_path_absolute(path, params.cwd.len ? cwd : "/", trace && *trace ? trace : "faultshim.trace") < 0)
         path[0] = 0;
@@ -778,24 +789,23 @@ void fsh_fork_child(void) {
 
 /* --- start --- */
 
-static int start_run(char **env) {
-    const char *session = fsh_env(env, "FAULTSHIM_SESSION"), *profile = fsh_env(env, "FAULTSHIM_PROFILE");
-    if (session && *session)
-        return join(session);
-    return profile && *profile ? create(env, profile) : 1;
-}
-
+/* The session has the profile's text: whatever happens to the file meanwhile, all processes of a run follow the same rules. */
 static int read_plan(void) {
     struct fsh_text text = fsh_session_meta(&fsh_shim.session, META_PROFILE);
-    struct fsh_session_params params = {.seed = fsh_shim.session.header->seed};
-    struct fsh_profile *profile;
-    struct fsh_plan *plan;
-    int e = parse(&plan, text.data, text.len, "profile", &params, &profile);
-    if (!e && profile->n_rules != fsh_shim.session.header->n_rules)
+    struct rules rules;
+    int e = parse(&rules, text.data, text.len, "profile");
+    if (!e && rules.profile->n_rules != fsh_shim.session.header->n_rules)
         e = -EBADMSG;
-    if (!e)
-        fsh_shim.plan = plan;
-    return e;
+    return e ? e : settle_plan(&rules, fsh_shim.session.header->seed);
+}
+
+static int start_run(char **env) {
+    const char *session = fsh_env(env, "FAULTSHIM_SESSION"), *profile = fsh_env(env, "FAULTSHIM_PROFILE");
+    if (session && *session) {
+        int e = join(session);
+        return e ? e : read_plan();
+    }
+    return profile && *profile ? create(env, profile) : 1;
 }
 
 int fsh_session_start(char **env) {
@@ -806,9 +816,9 @@ int fsh_session_start(char **env) {
     if (e == 1)
         return 1;
     if (!e)
-        e = read_plan();
-    if (!e)
         e = bind_plan();
+    if (e)
+        fsh_shim.plan = NULL; /* main then begins without us */
     if (e && joins) {
         fsh_say("the run's session cannot be joined by ", program, ": no faults and no trace here");
         return 1;

@@ -293,3 +293,12 @@ profile() { # LINES of [faultshim] on stdin; one rule on write
   [ "$(awk '{ n += $1 } END { print n }' there)" -ge 1000000 ]
   fs verify -q
 }
+
+@test "errors-are-ignored-where-that-is-asked-for-a-file-in-the-way-of-the-trace-too" {
+  echo 'no trace' >precious
+  printf '[rule r]\ncalls = @file\nfault = error EIO\n' >p.ini
+  run clean env LD_PRELOAD="$shim" FAULTSHIM_PROFILE=p.ini FAULTSHIM_TRACE=precious FAULTSHIM_ON_ERROR=ignore "$victims/say" on:file write
+  [ "$status" -eq 0 ]
+  says "faultshim: $place/precious: exists and is not a trace; it is left alone" "write 100"
+  [ "$(cat precious)" = 'no trace' ]
+}
