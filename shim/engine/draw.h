@@ -33,6 +33,13 @@ static inline uint64_t fsh_draw(uint64_t stream, uint64_t ordinal) {
     return fsh_mix(stream + (ordinal + 1) * FSH_GAMMA);
 }
 
+/* A stream that is read in order keeps its position instead of counting: fsh_draw(stream, n) is fsh_mix of the position after n + 1
+ * steps of γ from its start. γ is odd, so the count can be had back from the position. */
+#define FSH_GAMMA_INVERSE UINT64_C(0xf1de83e19937733d)
+static inline uint64_t fsh_ordinal_at(uint64_t stream, uint64_t position) {
+    return (position - stream) * FSH_GAMMA_INVERSE;
+}
+
 /* The word after `word` of the same draw. */
 static inline uint64_t fsh_next_word(uint64_t word) {
     return fsh_mix(word + FSH_GAMMA);

@@ -222,8 +222,10 @@ static void count_shared(struct count *n, struct fsh_key_state *k, const struct 
 
 static void count_by_thread(struct count *n, struct fsh_thread *t, const struct fsh_rule *rule, uint64_t size) {
     n->key = t->key;
-    n->stream = t->streams[rule->index].start;
-    n->ordinal = t->streams[rule->index].ordinal++;
+    struct fsh_stream_state *s = &t->streams[rule->index];
+    n->stream = s->start;
+    n->ordinal = fsh_ordinal_at(s->start, s->position);
+    s->position += FSH_GAMMA;
     if (rule->has_space) {
         n->bytes = t->bytes[rule->index];
         t->bytes[rule->index] += size;
@@ -496,7 +498,7 @@ static COLD struct fsh_hit *start_over(struct fsh_thread *t, unsigned counted, e
                                        const void *caller) {
     const struct fsh_candidates *list = &fsh_shim.plan->on[call][FSH_ON_NONE];
     while (counted-- > 0) {
-        t->streams[list->v[counted].rule].ordinal--;
+        t->streams[list->v[counted].rule].position -= FSH_GAMMA;
         t->pen.considered[list->v[counted].rule]--;
     }
     struct call c = {.call = call, .kind = FSH_ON_NONE, .fd = -1, .size = size, .caller = caller};
@@ -511,13 +513,15 @@ struct fsh_hit *fsh_consider(enum fsh_call call, uint64_t size, const void *call
     t->gate = 0;
     compiler_fence();
     const unsigned n = list->n;
+    uint64_t *const considered = t->pen.considered;
     for (unsigned i = 0; i < n; i++) {
         const struct fsh_candidate *cand = &list->v[i];
-        struct fsh_stream_state *stream = &t->streams[cand->rule];
-        if (UNLIKELY(fsh_draw(stream->start, stream->ordinal) < cand->threshold))
+        const unsigned rule = cand->rule;
+        const uint64_t position = t->streams[rule].position + FSH_GAMMA;
+        if (UNLIKELY(fsh_mix(position) < cand->threshold))
             return start_over(t, i, call, size, caller);
-        stream->ordinal++;
-        t->pen.considered[cand->rule]++;
+        t->streams[rule].position = position;
+        considered[rule]++;
     }
     t->pen.calls[call]++;
     return pass(t, list, fsh_what(call, FSH_ON_NONE, 0), ~UINT64_C(0) >> (64 - n), size);

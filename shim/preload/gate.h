@@ -28,9 +28,9 @@ struct fsh_hit {
     struct fsh_verdict verdicts[FSH_VERDICTS];
 };
 
-/* A stream of draws and how many have been taken. */
+/* A stream of draws that is read in order: see fsh_ordinal_at. */
 struct fsh_stream_state {
-    uint64_t start, ordinal;
+    uint64_t position, start;
 };
 
 /* One thread. Lives in memory of its own that fork wipes (MADV_WIPEONFORK). */

@@ -652,7 +652,7 @@ static struct fsh_thread *build_thread(void *memory, size_t size) {
     t->scratch = (void *)((char *)memory + size - SCRATCH_SIZE);
     t->key = fsh_key_of_thread(fsh_shim.process.key, fsh_tls.id.key);
     for (unsigned i = 0; i < n; i++)
-        t->streams[i].start = fsh_stream(fsh_shim.plan->seed, fsh_shim.rules[i].hash, t->key);
+        t->streams[i].position = t->streams[i].start = fsh_stream(fsh_shim.plan->seed, fsh_shim.rules[i].hash, t->key);
     struct fsh_owner owner = fsh_shim.owner;
     owner.thread_key = fsh_tls.id.key;
     if (fsh_pen_open(&t->pen, &fsh_shim.session, &owner) && !t->pen.considered)

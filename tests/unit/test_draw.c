@@ -221,8 +221,21 @@ static void below_stays_below(void **state) {
     assert_int_equal(fsh_below(UINT64_MAX, UINT64_MAX), UINT64_MAX - 1);
 }
 
+static void positions_tell_their_ordinals(void **state) {
+    const uint64_t stream = fsh_stream(1, 2, 3);
+    uint64_t position = stream;
+    (void)state;
+    for (uint64_t n = 0; n < 1000; n++) {
+        assert_int_equal(fsh_ordinal_at(stream, position), n);
+        position += FSH_GAMMA;
+        assert_int_equal(fsh_mix(position), fsh_draw(stream, n));
+    }
+    assert_int_equal(fsh_ordinal_at(stream, stream + UINT64_C(123456789012345) * FSH_GAMMA), UINT64_C(123456789012345));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(positions_tell_their_ordinals),
         cmocka_unit_test(published_outputs),
         cmocka_unit_test(published_outputs_of_seed_zero),
         cmocka_unit_test(uniform_and_independent_by_ordinal),
