@@ -20,6 +20,7 @@
 #include <string.h>
 
 #include "decide.h"
+#include "grow.h"
 #include "identity.h"
 #include "out.h"
 
@@ -267,18 +268,6 @@ static uint64_t draw_of(const struct work *w, unsigned rule, uint64_t key, uint6
 
 /* --- groups --- */
 
-static bool grow(void *array, size_t *room, size_t n, size_t item) {
-    if (n < *room)
-        return true;
-    size_t more = *room ? *room * 2 : 256;
-    void *bigger = reallocarray(*(void **)array, more, item);
-    if (!bigger)
-        return false;
-    *(void **)array = bigger;
-    *room = more;
-    return true;
-}
-
 static size_t slot_of(const struct work *w, uint16_t rule, uint64_t key, uint32_t image) {
     size_t i = fsh_fold(fsh_fold(key, rule), image) & (w->table_size - 1);
     for (; w->table[i]; i = (i + 1) & (w->table_size - 1)) {
@@ -306,7 +295,7 @@ static bool grow_table(struct work *w) {
 
 /* Counts a candidate; the group's number or -ENOMEM. */
 static int64_t count_in_group(struct work *w, uint16_t rule, uint64_t key) {
-    if (!grow_table(w) || !grow(&w->groups, &w->groups_room, w->n_groups, sizeof *w->groups))
+    if (!grow_table(w) || !fsh_grow(&w->groups, &w->groups_room, w->n_groups, sizeof *w->groups))
         return -ENOMEM;
     size_t i = slot_of(w, rule, key, w->thread->image);
     if (!w->table[i]) {
@@ -318,7 +307,7 @@ static int64_t count_in_group(struct work *w, uint16_t rule, uint64_t key) {
 }
 
 static int see(struct work *w, int64_t group, uint64_t ordinal, bool fired) {
-    if (group < 0 || !grow(&w->sightings, &w->sightings_room, w->n_sightings, sizeof *w->sightings))
+    if (group < 0 || !fsh_grow(&w->sightings, &w->sightings_room, w->n_sightings, sizeof *w->sightings))
         return -ENOMEM;
     w->sightings[w->n_sightings++] = (struct sighting){(uint32_t)group, fired, ordinal};
     return 0;
@@ -675,7 +664,7 @@ static int check_cluster(struct work *w, const uint32_t *order, size_t n) {
         size_t n_first = sightings_of(w, order[i], &first);
         candidates += w->groups[order[i]].n;
         for (size_t j = 0; j < n_first; j++) {
-            if (!grow(&all, &room, n_all, sizeof *all)) {
+            if (!fsh_grow(&all, &room, n_all, sizeof *all)) {
                 free(all);
                 return -ENOMEM;
             }

@@ -7,6 +7,7 @@
 
 #include "draw.h"
 #include "faults.h"
+#include "grow.h"
 #include "out.h"
 #include "replay.h"
 
@@ -22,18 +23,6 @@ struct compiler {
     size_t table_size;
     const char *unknown; /* a name that this build does not have */
 };
-
-static bool grow(void *array, size_t *room, size_t n, size_t item) {
-    if (n < *room)
-        return true;
-    size_t more = *room ? *room * 2 : 256;
-    void *bigger = reallocarray(*(void **)array, more, item);
-    if (!bigger)
-        return false;
-    *(void **)array = bigger;
-    *room = more;
-    return true;
-}
 
 /* --- contexts --- */
 
@@ -68,7 +57,7 @@ static bool grow_table(struct compiler *c) {
 static int64_t context_of(struct compiler *c, const struct fsh_decision *d) {
     const struct fsh_resource_info *r = fsh_reader_resource(c->reader, d->resource);
     struct fsh_script_context context = {.call = (uint16_t)c->calls[d->call], .kind = d->kind, .resource_key = r ? r->key : 0};
-    if (!grow_table(c) || !grow(&c->contexts, &c->contexts_room, c->n_contexts, sizeof *c->contexts))
+    if (!grow_table(c) || !fsh_grow(&c->contexts, &c->contexts_room, c->n_contexts, sizeof *c->contexts))
         return -ENOMEM;
     size_t i = slot_of(c, &context);
     if (!c->table[i]) {
@@ -81,7 +70,7 @@ static int64_t context_of(struct compiler *c, const struct fsh_decision *d) {
 /* --- steps --- */
 
 static bool add_step(struct compiler *c, uint32_t word) {
-    if (!grow(&c->steps, &c->steps_room, c->n_steps, sizeof *c->steps))
+    if (!fsh_grow(&c->steps, &c->steps_room, c->n_steps, sizeof *c->steps))
         return false;
     c->steps[c->n_steps++] = word;
     return true;
@@ -99,7 +88,7 @@ static int add_fault(struct compiler *c, const struct fsh_decision *d) {
         c->unknown = name;
         return -ENOTSUP;
     }
-    if (!grow(&c->faults, &c->faults_room, c->n_faults, sizeof *c->faults))
+    if (!fsh_grow(&c->faults, &c->faults_room, c->n_faults, sizeof *c->faults))
         return -ENOMEM;
     c->faults[c->n_faults++] = (struct fsh_script_fault){.rule = d->rule,
                                                          .line = d->line,

@@ -621,22 +621,27 @@ struct fsh_resource *fsh_resource_of_path(int dirfd, const char *path, int oflag
     return r ? r : new_file(name, drawn, hash);
 }
 
+/* What is the same under its name for all processes and runs. */
+static struct fsh_resource *named(enum fsh_kind kind, const struct text *name, const struct ends *ends) {
+    uint64_t hash = fsh_hash(name->p, name->len) | 1;
+    struct fsh_resource *r = look_up(hash, name->p);
+    if (r || !(r = blank()))
+        return r;
+    memcpy(r->name, name->p, name->len + 1);
+    r->key = hash;
+    finish(r, kind, true, ends);
+    insert(r, hash);
+    return r;
+}
+
 struct fsh_resource *fsh_resource_of_host(const char *host) {
     char name[NAME_ROOM - 8] = "host:";
     struct text t = {name, 5, sizeof name};
     if ((uintptr_t)host < 4096)
         return NULL;
     add(&t, host);
-    uint64_t hash = fsh_hash(name, t.len) | 1;
-    struct fsh_resource *r = look_up(hash, name);
-    if (r || !(r = blank()))
-        return r;
-    memcpy(r->name, name, t.len + 1);
-    r->key = hash;
     const struct ends ends = {.host = host};
-    finish(r, FSH_ON_NONE, true, &ends);
-    insert(r, hash);
-    return r;
+    return named(FSH_ON_NONE, &t, &ends);
 }
 
 /* --- sockets --- */
@@ -703,15 +708,7 @@ static struct fsh_resource *bound(int fd, const void *local, unsigned len) {
     enum fsh_kind kind = datagram ? FSH_ON_DGRAM : FSH_ON_STREAM;
     if (!add_address(&t, local, len) || port_of(local) == 0)
         return unnamed(kind, datagram ? "datagrams" : "listener", &ends);
-    uint64_t hash = fsh_hash(name, t.len) | 1;
-    struct fsh_resource *r = look_up(hash, name);
-    if (r || !(r = blank()))
-        return r;
-    memcpy(r->name, name, t.len + 1);
-    r->key = hash;
-    finish(r, kind, true, &ends);
-    insert(r, hash);
-    return r;
+    return named(kind, &t, &ends);
 }
 
 enum { PEERS_MAX = 1 << 16 }; /* of one socket; datagrams to those beyond count as the socket's */
