@@ -573,9 +573,33 @@ static bool ends_with(const char *text, const char *end) {
     return n >= m && !strcmp(text + n - m, end);
 }
 
+/* What is the same under its name for all processes and runs. */
+static struct fsh_resource *named(enum fsh_kind kind, const struct text *name, const struct ends *ends) {
+    uint64_t hash = fsh_hash(name->p, name->len) | 1;
+    struct fsh_resource *r = look_up(hash, name->p);
+    if (r || !(r = blank()))
+        return r;
+    memcpy(r->name, name->p, name->len + 1);
+    r->key = hash;
+    finish(r, kind, true, ends);
+    insert(r, hash);
+    return r;
+}
+
+enum { FILES_MAX = 1 << 18 }; /* known by name in this process; all further ones are one resource, so that memory has a bound */
+static _Atomic uint32_t n_files;
+
+static struct fsh_resource *other_files(void) {
+    char name[] = "(other files)";
+    const struct text t = {name, sizeof name - 1, sizeof name};
+    return named(FSH_ON_FILE, &t, &no_ends);
+}
+
 /* `name` is absolute. `drawn`: its name comes from a generator, so it counts as unnamed. */
 static struct fsh_resource *new_file(const char *name, bool drawn, uint64_t hash) {
     char *real = scratch(SCRATCH_OTHER);
+    if (atomic_fetch_add_explicit(&n_files, 1, memory_order_relaxed) >= FILES_MAX)
+        return other_files();
     struct fsh_resource *r = blank();
     if (!r)
         return NULL;
@@ -619,19 +643,6 @@ struct fsh_resource *fsh_resource_of_path(int dirfd, const char *path, int oflag
     bool drawn = oflags & FSH_DRAWN ||
                  ((oflags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL) && fsh_path_is_temporary(&fsh_shim.places, name));
     return r ? r : new_file(name, drawn, hash);
-}
-
-/* What is the same under its name for all processes and runs. */
-static struct fsh_resource *named(enum fsh_kind kind, const struct text *name, const struct ends *ends) {
-    uint64_t hash = fsh_hash(name->p, name->len) | 1;
-    struct fsh_resource *r = look_up(hash, name->p);
-    if (r || !(r = blank()))
-        return r;
-    memcpy(r->name, name->p, name->len + 1);
-    r->key = hash;
-    finish(r, kind, true, ends);
-    insert(r, hash);
-    return r;
 }
 
 struct fsh_resource *fsh_resource_of_host(const char *host) {
