@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Installs the Debian packages that faultshim needs: to be built (--build), and to be tested on other people's programs (default).
+# Installs the Debian packages that faultshim needs: to be built (--build), and to be tested on other people's programs (default). For
+# CPython's own test suite under the shim (tests/compat/cpython.sh): --compat.
 # As root, or through sudo. Starts no service: what is installed here is run by the tests, on their own ports and folders.
 #
-#   tools/install-deps.sh [--build]
+#   tools/install-deps.sh [--build | --compat]
 set -eu -o pipefail
 export LC_ALL=C DEBIAN_FRONTEND=noninteractive
 
@@ -13,10 +14,12 @@ tests=(
   g++ clang libclang-rt-14-dev clang-format cppcheck shellcheck bats libcmocka-dev jq procps valgrind libc6-dbg
   libjemalloc-dev libjemalloc2 nginx memcached curl python3 postgresql nodejs default-jre-headless
 )
+compat=(python3.11 libpython3.11-testsuite)
 case ${1-} in
 '') wanted=("${build[@]}" "${demo[@]}" "${tests[@]}") ;;
 --build) wanted=("${build[@]}" "${demo[@]}") ;;
-*) sed -n '2,5s/^# \{0,1\}//p' "$0" >&2 && exit 2 ;;
+--compat) wanted=("${compat[@]}") ;;
+*) sed -n '2,6s/^# \{0,1\}//p' "$0" >&2 && exit 2 ;;
 esac
 
 # Some Java serves as well as the one that is the default; asking for that one would only download a second.
