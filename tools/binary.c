@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -50,6 +51,7 @@ static void read_segments(struct fsh_binary *b, Elf *elf) {
             b->interpreter[ph.p_filesz - 1] = 0;
         }
     }
+    b->musl = strstr(b->interpreter, "/ld-musl-") != NULL;
 }
 
 static int note_needed(struct fsh_binary *b, const char *name) {
@@ -59,6 +61,8 @@ static int note_needed(struct fsh_binary *b, const char *name) {
             copy(b->allocator, sizeof b->allocator, name);
     if (strncmp(name, "libasan.so", 10) == 0)
         copy(b->asan, sizeof b->asan, name);
+    b->uring |= strncmp(name, "liburing", 8) == 0;
+    b->musl |= strncmp(name, "libc.musl-", 10) == 0;
     return keep(&b->needed, &b->n_needed, name);
 }
 
@@ -77,6 +81,30 @@ static int read_dynamic(struct fsh_binary *b, Elf *elf, Elf_Scn *scn, const GElf
     return 0;
 }
 
+static void note_defined(struct fsh_binary *b, const char *name, int type, bool exported) {
+    static const char *const prefixed[] = {"je_malloc", "tc_malloc", "mi_malloc"};
+    if (type == STT_FUNC && !strcmp(name, "malloc")) {
+        b->own_malloc = true;
+        b->exports_malloc |= exported;
+    }
+    for (size_t i = 0; type == STT_FUNC && i < sizeof prefixed / sizeof *prefixed; i++)
+        b->own_malloc |= !strcmp(name, prefixed[i]);
+    b->uring |= type == STT_FUNC && !strcmp(name, "io_uring_queue_init");
+}
+
+/* Allocators that were linked in and stripped are known by their messages. */
+static void read_texts(struct fsh_binary *b, Elf_Scn *scn) {
+    static const struct {
+        const char *text, *name;
+    } marks[] = {{"<jemalloc>: ", "jemalloc"}, {"tcmalloc: large alloc", "tcmalloc"}, {"mimalloc: error: ", "mimalloc"}};
+    Elf_Data *data = elf_getdata(scn, NULL);
+    for (size_t i = 0; data && data->d_buf && i < sizeof marks / sizeof *marks; i++)
+        if (memmem(data->d_buf, data->d_size, marks[i].text, strlen(marks[i].text))) {
+            b->own_malloc = true;
+            b->built_in = marks[i].name;
+        }
+}
+
 static int read_symbols(struct fsh_binary *b, Elf *elf, Elf_Scn *scn, const GElf_Shdr *sh) {
     Elf_Data *data = elf_getdata(scn, NULL);
     size_t n = data && sh->sh_entsize ? data->d_size / sh->sh_entsize : 0;
@@ -87,9 +115,8 @@ static int read_symbols(struct fsh_binary *b, Elf *elf, Elf_Scn *scn, const GElf
         const char *name = elf_strptr(elf, sh->sh_link, sym.st_name);
         if (!name || !*name)
             continue;
-        if (sym.st_shndx != SHN_UNDEF && GELF_ST_TYPE(sym.st_info) == STT_FUNC &&
-            (!strcmp(name, "malloc") || !strcmp(name, "je_malloc") || !strcmp(name, "tc_malloc") || !strcmp(name, "mi_malloc")))
-            b->own_malloc = true;
+        if (sym.st_shndx != SHN_UNDEF)
+            note_defined(b, name, GELF_ST_TYPE(sym.st_info), sh->sh_type == SHT_DYNSYM);
         if (sym.st_shndx == SHN_UNDEF && sh->sh_type == SHT_DYNSYM) {
             int e = keep(&b->imports, &b->n_imports, name);
             if (e)
@@ -111,6 +138,8 @@ static int read_sections(struct fsh_binary *b, Elf *elf) {
         const char *name = elf_strptr(elf, names, sh.sh_name);
         if (name && (!strcmp(name, ".go.buildinfo") || !strcmp(name, ".gopclntab")))
             b->go = true;
+        if (name && !strcmp(name, ".rodata") && sh.sh_type == SHT_PROGBITS)
+            read_texts(b, scn);
         if (sh.sh_type == SHT_DYNAMIC)
             e = read_dynamic(b, elf, scn, &sh);
         else if (sh.sh_type == SHT_DYNSYM || sh.sh_type == SHT_SYMTAB)
@@ -145,18 +174,27 @@ static void read_script(struct fsh_binary *b, char *line) {
     snprintf(b->argument, sizeof b->argument, "%.*s", (int)strcspn(p, "\n"), p);
 }
 
-/* The loader drops LD_PRELOAD where executing the file changes what the process may do. */
+/* The loader drops LD_PRELOAD where executing the file changes what the process may do: not for a user that is the owner already,
+ * not for root where only capabilities are given (capabilities(7)), not on file systems that are mounted without such rights. */
 static void read_privileges(struct fsh_binary *b, int fd) {
     struct stat st;
+    struct statvfs fs;
     char caps[64];
-    if (fstat(fd, &st))
+    if (fstat(fd, &st) || (fstatvfs(fd, &fs) == 0 && fs.f_flag & ST_NOSUID))
         return;
-    if (st.st_mode & S_ISUID)
-        b->privilege = "set-user-ID";
-    else if (st.st_mode & S_ISGID && st.st_mode & S_IXGRP)
-        b->privilege = "set-group-ID";
-    else if (fgetxattr(fd, "security.capability", caps, sizeof caps) > 0)
-        b->privilege = "given file capabilities";
+    bool more = true;
+    if (st.st_mode & S_ISUID) {
+        b->rights = "set-user-ID";
+        more = st.st_uid != getuid() || st.st_uid != geteuid();
+    } else if (st.st_mode & S_ISGID && st.st_mode & S_IXGRP) {
+        b->rights = "set-group-ID";
+        more = st.st_gid != getgid() || st.st_gid != getegid();
+    } else if (fgetxattr(fd, "security.capability", caps, sizeof caps) > 0) {
+        b->rights = "given file capabilities";
+        more = getuid() != 0;
+    }
+    if (more)
+        b->privilege = b->rights;
     if (b->privilege)
         snprintf(b->obstacle, sizeof b->obstacle, "it is %s: the loader drops LD_PRELOAD where that gives it more rights",
                  b->privilege);
@@ -205,9 +243,21 @@ const char *fsh_binary_obstacle(const struct fsh_binary *b) {
         return "it is for another machine or word size than libfaultshim.so";
     if (b->form == BINARY_ELF && !b->dynamic)
         return "it is static: nothing can be preloaded into it";
+    if (b->form == BINARY_ELF && b->musl)
+        return "it uses musl: libfaultshim.so needs glibc, and musl's loader would not start the program with it";
     if (b->privilege)
         return b->obstacle;
     return NULL;
+}
+
+const char *fsh_binary_advice(const struct fsh_binary *b) {
+    if (b->form == BINARY_ELF && b->foreign)
+        return "build it for x86-64";
+    if (b->form == BINARY_ELF && !b->dynamic)
+        return b->go ? "build it with cgo (CGO_ENABLED=1); what its Go code does stays unseen even so" : "link it dynamically";
+    if (b->form == BINARY_ELF && b->musl)
+        return "build it against glibc";
+    return b->privilege ? "run a copy of it that has no such rights, or run it as the user that it becomes" : NULL;
 }
 
 /* --- finding programs, as execvp does --- */

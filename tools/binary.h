@@ -11,10 +11,15 @@ struct fsh_binary {
     enum fsh_binary_form form;
     bool dynamic;          /* has an interpreter, or is one's library */
     bool foreign;          /* for another machine or word size */
-    const char *privilege; /* set-user-ID, set-group-ID or file capabilities, in words; NULL for none */
+    const char *rights;    /* set-user-ID, set-group-ID or file capabilities, in words; NULL for none */
+    const char *privilege; /* the same, if they are more than the caller has */
     char obstacle[128];
-    bool own_malloc; /* defines malloc itself, or brings an allocator along */
+    bool own_malloc;      /* defines malloc itself, or brings an allocator along */
+    bool exports_malloc;  /* …for its libraries as well */
+    const char *built_in; /* the allocator that is linked in, if it is known by name */
     bool go;
+    bool uring;            /* has liburing, itself or as a library */
+    bool musl;             /* its loader or its libc is musl's */
     char interpreter[256]; /* ELF: the loader; script: its program */
     char argument[128];    /* script: the interpreter's one argument */
     char allocator[128];   /* library that brings the allocator along */
@@ -32,5 +37,7 @@ void fsh_binary_free(struct fsh_binary *binary);
 int fsh_find_program(char *out, size_t size, const char *name);
 /* Why the shim can't start in it, or NULL. */
 const char *fsh_binary_obstacle(const struct fsh_binary *binary);
+/* What to do about that. */
+const char *fsh_binary_advice(const struct fsh_binary *binary);
 
 #endif

@@ -6,18 +6,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "binary.h"
 #include "commands.h"
 #include "options.h"
 #include "out.h"
 #include "profile_load.h"
+#include "program.h"
 
 static const struct fsh_usage usage = {
     .name = "check",
     .operands = "[FILE]...",
     .summary =
         "Says what the rules of a profile will do, or whether a program can be met and which of its calls will be seen.\n"
-        "The status is 0 if all is well, 1 if the profile is not valid or the program will not be met, 125 in case of trouble.",
+        "The status is 0 if all is well, 1 if the profile is not valid or the program will not be met, 2 if the program will be\n"
+        "met and does things that will not be seen, 125 in case of trouble.",
     .common = COMMON_PROFILE | COMMON_SEED | COMMON_JSON | COMMON_QUIET,
 };
 
@@ -266,174 +267,54 @@ static json_object *show_rule(const struct fsh_plan *plan, const struct fsh_rule
     return o;
 }
 
-static int check_profile(const struct fsh_common *common, json_object *report) {
-    struct fsh_loaded loaded;
-    bool good = fsh_load_options_whole(&loaded, common);
+static int check_profile(struct fsh_loaded *loaded, const struct fsh_common *common, json_object *report) {
+    bool good = fsh_load_options_whole(loaded, common);
     json_object *rules = report ? json_object_new_array() : NULL;
-    for (unsigned i = 0; good && i < loaded.profile.n_rules; i++) {
+    for (unsigned i = 0; good && i < loaded->profile.n_rules; i++) {
         if (report)
-            json_object_array_add(rules, show_rule(&loaded.plan, &loaded.profile.rules[i], true));
+            json_object_array_add(rules, show_rule(&loaded->plan, &loaded->profile.rules[i], true));
         else if (!common->quiet)
-            show_rule(&loaded.plan, &loaded.profile.rules[i], false);
+            show_rule(&loaded->plan, &loaded->profile.rules[i], false);
     }
     if (report) {
         put(report, "valid", json_object_new_boolean(good));
         put(report, "rules", rules);
     }
-    fsh_loaded_free(&loaded);
     return good ? 0 : EXIT_DIFFERENT;
-}
-
-/* --- programs --- */
-
-/* The call that an imported name stands for, fortified variants (__read_chk, __open_2) included; -1 if none. */
-static int call_of(const char *symbol) {
-    char name[64];
-    size_t n = strlen(symbol);
-    int call = fsh_call_by_name(symbol, n);
-    if (call >= 0 || n < 5 || n >= sizeof name || strncmp(symbol, "__", 2) != 0)
-        return call;
-    memcpy(name, symbol + 2, n - 1);
-    n -= 2;
-    if (n > 4 && !strcmp(name + n - 4, "_chk"))
-        n -= 4;
-    else if (n > 2 && !strcmp(name + n - 2, "_2"))
-        n -= 2;
-    else
-        return -1;
-    return fsh_call_by_name(name, n);
-}
-
-static int compare_names(const void *a, const void *b) {
-    return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-static void show_imports(struct fsh_binary *b, json_object *report) {
-    json_object *list = report ? json_object_new_array() : NULL;
-    bool seen[FSH_CALLS] = {false};
-    unsigned n = 0;
-    if (b->n_imports)
-        qsort(b->imports, b->n_imports, sizeof *b->imports, compare_names);
-    for (size_t i = 0; i < b->n_imports; i++) {
-        int call = call_of(b->imports[i]);
-        if (call < 0)
-            continue;
-        n += !seen[call];
-        seen[call] = true;
-        if (report) {
-            json_object *o = json_object_new_object();
-            put(o, "symbol", json_object_new_string(b->imports[i]));
-            put(o, "call", json_object_new_string(fsh_calls[call].name));
-            json_object_array_add(list, o);
-        } else {
-            printf("%s%s", i && n > 1 ? " " : "  imports   ", b->imports[i]);
-        }
-    }
-    if (report)
-        put(report, "imports", list);
-    else
-        puts(n ? "" : "  imports   none of the calls that rules can name; its libraries may");
-}
-
-static void show_elf(struct fsh_binary *b, json_object *report) {
-    const char *obstacle = fsh_binary_obstacle(b);
-    if (report) {
-        put(report, "form", json_object_new_string("elf"));
-        put(report, "static", json_object_new_boolean(!b->dynamic));
-        put(report, "interpreter", *b->interpreter ? json_object_new_string(b->interpreter) : NULL);
-        put(report, "privilege", b->privilege ? json_object_new_string(b->privilege) : NULL);
-        put(report, "own_allocator", json_object_new_boolean(b->own_malloc));
-        put(report, "allocator", *b->allocator ? json_object_new_string(b->allocator) : NULL);
-        put(report, "asan", *b->asan ? json_object_new_string(b->asan) : NULL);
-        put(report, "go", json_object_new_boolean(b->go));
-        put(report, "obstacle", obstacle ? json_object_new_string(obstacle) : NULL);
-        show_imports(b, report);
-        return;
-    }
-    if (obstacle)
-        printf("  will not be met: %s\n", obstacle);
-    else
-        printf("  dynamic, with %s: it will be met\n", b->interpreter);
-    if (b->own_malloc)
-        puts("  allocator its own, linked in: rules on @memory.alloc see only what other libraries ask of libc's malloc");
-    else if (*b->allocator)
-        printf("  allocator %s: a shared library, so that its calls are met\n", b->allocator);
-    if (b->go)
-        puts("  Go        makes its system calls by itself: only what it calls in C libraries is seen");
-    if (*b->asan)
-        printf("  asan      %s is put before libfaultshim.so\n", b->asan);
-    if (!obstacle)
-        show_imports(b, NULL);
-}
-
-static bool is_elf_or_script(const char *path, bool *trouble) {
-    struct fsh_binary b;
-    int e = fsh_binary_inspect(&b, path);
-    bool program = !e && b.form != BINARY_OTHER;
-    *trouble = e != 0;
-    if (e)
-        fsh_warn("%s: %s", path, strerror(-e));
-    else
-        fsh_binary_free(&b);
-    return program;
-}
-
-/* A script is what its interpreter is. "/usr/bin/env python3" is looked through. */
-static int check_program(const char *path, json_object *report, bool quiet, unsigned depth) {
-    struct fsh_binary b;
-    char next[4096];
-    int e = fsh_binary_inspect(&b, path);
-    if (e)
-        return fsh_fail(EXIT_TROUBLE, "%s: %s", path, strerror(-e));
-    if (report)
-        put(report, "path", json_object_new_string(path));
-    else if (!quiet)
-        printf("%s\n", path);
-    if (b.form == BINARY_ELF) {
-        int status = fsh_binary_obstacle(&b) ? EXIT_DIFFERENT : 0;
-        if (report || !quiet)
-            show_elf(&b, report);
-        fsh_binary_free(&b);
-        return status;
-    }
-    if (b.form != BINARY_SCRIPT || depth == 5)
-        return fsh_fail(EXIT_TROUBLE, "%s is neither a program nor a script", path);
-    const char *last = strrchr(b.interpreter, '/');
-    snprintf(next, sizeof next, "%s", b.interpreter);
-    if (last && !strcmp(last, "/env") && *b.argument && *b.argument != '-')
-        e = fsh_find_program(next, sizeof next, b.argument);
-    json_object *inner = NULL;
-    if (report) {
-        inner = json_object_new_object();
-        put(report, "form", json_object_new_string("script"));
-        put(report, "interpreter", inner);
-    } else if (!quiet) {
-        printf("  a script, run by %s\n", next);
-    }
-    if (e)
-        return fsh_fail(EXIT_TROUBLE, "%s: %s", b.argument, strerror(-e));
-    return check_program(next, inner, quiet, depth + 1);
 }
 
 /* --- the command --- */
 
-/* A file is a program if it looks like one, else a profile. */
-static int check_file(const char *path, struct fsh_common *common, json_object *report) {
-    bool trouble;
+/* A file is a program if it looks like one, else a profile. `loaded`: the profile of the command line, if there is a good one. */
+static int check_file(const char *path, const struct fsh_loaded *loaded, struct fsh_common *common, json_object *report) {
     struct fsh_common one = {.profiles = &path, .n_profiles = 1, .quiet = common->quiet, .seed = 1, .has_seed = true};
-    if (is_elf_or_script(path, &trouble))
-        return check_program(path, report, common->quiet, 0);
-    return trouble ? EXIT_TROUBLE : check_profile(&one, report);
+    struct fsh_loaded own;
+    int e = fsh_is_program(path);
+    if (e < 0)
+        return fsh_fail(EXIT_TROUBLE, "%s: %s", path, strerror(-e));
+    if (e)
+        return fsh_program_check(path, loaded, report, common->quiet);
+    int status = check_profile(&own, &one, report);
+    fsh_loaded_free(&own);
+    return status;
 }
 
+/* By how bad they are: a program that is met in part is better than one that isn't. */
 static int worse(int a, int b) {
-    return a > b ? a : b;
+    static const int order[] = {0, EXIT_BLIND, EXIT_DIFFERENT, EXIT_TROUBLE};
+    int worst = 0;
+    for (size_t i = 0; i < sizeof order / sizeof *order; i++)
+        if (a == order[i] || b == order[i])
+            worst = order[i];
+    return worst;
 }
 
 static int check(char **files, int n, struct fsh_common *common) {
     json_object *reports = common->json ? json_object_new_array() : NULL;
+    struct fsh_loaded loaded = {.text = NULL};
+    bool has_profile = common->n_profiles || common->n_rules;
     int status = 0;
-    if (!n && !common->n_profiles && !common->n_rules) {
+    if (!n && !has_profile) {
         json_object_put(reports);
         return fsh_fail(EXIT_TROUBLE, "check needs a file, a profile or a rule; see 'faultshim check --help'");
     }
@@ -441,13 +322,16 @@ static int check(char **files, int n, struct fsh_common *common) {
         common->seed = 1;
         common->has_seed = true;
     }
-    for (int i = common->n_profiles || common->n_rules ? -1 : 0; i < n; i++) {
+    for (int i = has_profile ? -1 : 0; i < n; i++) {
         json_object *report = reports ? json_object_new_object() : NULL;
-        int s = i < 0 ? check_profile(common, report) : check_file(files[i], common, report);
+        int s = i < 0 ? check_profile(&loaded, common, report) : check_file(files[i], has_profile ? &loaded : NULL, common, report);
+        if (i < 0 && s)
+            has_profile = false;
         status = worse(status, s);
         if (report)
             json_object_array_add(reports, report);
     }
+    fsh_loaded_free(&loaded);
     if (reports)
         fsh_put_object(stdout, reports);
     return fsh_out_finish(status);

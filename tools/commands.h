@@ -8,6 +8,7 @@
 /* Exit statuses of faultshim's own; faultshim(1) has the table. */
 enum {
     EXIT_DIFFERENT = 1,
+    EXIT_BLIND = 2,
     EXIT_VACUOUS = 120,
     EXIT_NOT_ATTACHED = 121,
     EXIT_DIVERGED = 122,

@@ -165,6 +165,9 @@ static bool set_environment(const struct fsh_run *run) {
     int fd = run->session.fd < 3 ? fcntl(run->session.fd, F_DUPFD, 3) : run->session.fd;
     if (fd < 0 || fcntl(fd, F_SETFD, 0) < 0)
         return false;
+    /* it could not even start */
+    if (run->binary.musl)
+        return true;
     if (asprintf(&preload, "%s%s%s%s%s", asan, *asan ? ":" : "", run->library, old && *old ? ":" : "", old ? old : "") < 0 ||
         asprintf(&session, "%d:%s", fd, run->trace_path) < 0)
         return false;

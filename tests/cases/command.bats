@@ -339,14 +339,12 @@ END
 }
 
 @test "check-sees-through-programs" {
-  run fs check "$victims/say"
+  run fs check "$victims/calls"
   [ "$status" -eq 0 ]
   [[ $output == *pwritev2* ]]
   run fs check "$victims/tiny-static"
   [ "$status" -eq 1 ]
   [[ $output == *static* ]]
-  run fs check "$victims/tiny-jemalloc"
-  [[ $output == *alloc* ]]
   printf '#!/bin/sh\ntrue\n' >script
   chmod +x script
   run fs check ./script
@@ -354,7 +352,143 @@ END
   [[ $output == */bin/sh* ]]
   run fs check ./none
   [ "$status" -eq 125 ]
-  fs check --json "$victims/say" | jq -e .
+  fs check --json "$victims/calls" | jq -e '.[0] | .libc == "glibc" and .obstacle == null and (.blind | not) and .syscalls == []'
+}
+
+# A program of a few lines: program NAME OPTION... <SOURCE
+program() {
+  gcc -O1 -x c - -o "$1" "${@:2}"
+}
+
+@test "check-finds-system-calls-in-code-and-not-in-its-bytes" {
+  program own <<'END'
+#include <unistd.h>
+__attribute__((noinline)) long raw(const void *p, long n) {
+  long r;
+  __asm__ volatile("mov $1, %%eax\n\tsyscall" : "=&a"(r) : "D"(1L), "S"(p), "d"(n) : "rcx", "r11", "memory");
+  return r;
+}
+__attribute__((noinline)) int bytes(void) { volatile int v = 0x0000050f; return v; }
+int main(void) { return raw("x\n", 2) != 2 || bytes() != 0x50f; }
+END
+  run fs check ./own
+  [ "$status" -eq 2 ]
+  [[ $output == *"1 of own own: raw+"*"(write)"* ]]
+  fs check --json ./own | jq -e '.[0] | .blind and (.syscalls | length == 1) and
+    (.syscalls[0] | .function == "raw" and .call == "write" and .number == 1)'
+  # stripped, it is found all the same
+  strip own
+  fs check --json ./own | jq -e '.[0].syscalls | length == 1 and .[0].call == "write"'
+  # and in libc, of which it is known how many there are
+  fs check --json ./own | jq -e '.[0].libraries[] | select(.libc and (.path | endswith("/libc.so.6"))) | .own_syscalls > 400 and .syscalls == []'
+}
+
+@test "check-finds-them-in-libraries-too" {
+  program libraw.so -shared -fPIC <<'END'
+long raw(long n) { long r; __asm__ volatile("syscall" : "=a"(r) : "a"(n) : "rcx", "r11", "memory"); return r; }
+END
+  program user -L. -lraw "-Wl,-rpath,$place" <<'END'
+long raw(long);
+int main(void) { return raw(39) <= 0; }
+END
+  run fs check ./user
+  [ "$status" -eq 2 ]
+  [[ $output == *"1 of libraw.so own: raw+"* ]]
+  fs check --json ./user | jq -e '.[0] | .syscalls == [] and (.libraries | map(select(.own_syscalls == 1)) | length == 1)'
+}
+
+@test "check-finds-io-uring" {
+  run fs check "$victims/say"
+  [ "$status" -eq 2 ]
+  [[ $output == *io_uring* ]]
+  program raw <<'END'
+int main(void) { long r; __asm__ volatile("mov $425, %%eax\n\tsyscall" : "=&a"(r) : "D"(1L), "S"(0L) : "rcx", "r11", "memory"); return r == 0; }
+END
+  fs check --json ./raw | jq -e '.[0] | .io_uring and .syscalls[0].call == "io_uring_setup"'
+  fs check --json "$victims/calls" | jq -e '.[0].io_uring | not'
+}
+
+@test "check-tells-allocators-that-are-met-from-those-that-are-not" {
+  run fs check "$victims/tiny-jemalloc"
+  [ "$status" -eq 0 ]
+  [[ $output == *libjemalloc*"are met"* ]]
+  program own <<'END'
+#include <stddef.h>
+static char room[4096];
+void *malloc(size_t n) { return n < sizeof room ? room : NULL; }
+void free(void *p) { (void)p; }
+int main(void) { return malloc(5) != room; }
+END
+  run fs check ./own
+  [ "$status" -eq 2 ]
+  [[ $output == *"allocator its own, linked in"* ]]
+  program known <<'END'
+#include <stdio.h>
+int main(int argc, char **argv) { return argc > 9 && printf("<jemalloc>: %s\n", argv[0]); }
+END
+  fs check --json ./known | jq -e '.[0].built_in_allocator == "jemalloc"'
+}
+
+@test "check-finds-musl-and-run-starts-it-bare" {
+  echo 'int puts(const char *); int main(void) { puts("musl"); return 0; }' >m.c
+  musl-gcc m.c -o musl
+  run fs check ./musl
+  [ "$status" -eq 1 ]
+  [[ $output == *musl*glibc* ]]
+  run fs run -q -r 'calls=write fault=error:EIO' -- ./musl
+  [ "$status" -eq 121 ]
+  [[ $output == *musl* && $output != *relocating* ]]
+  fs check --json ./musl | jq -e '.[0].libc == "musl"'
+}
+
+@test "check-finds-go" {
+  # a note of the section that Go's linker writes; its compiler is too large to be asked for
+  echo 'int main(void) { return 0; }' | program plain
+  printf '\377 Go buildinf:' >info
+  objcopy --add-section .go.buildinfo=info plain go-like
+  run fs check ./go-like
+  [ "$status" -eq 2 ]
+  [[ $output == *"Go        dynamic"* ]]
+  echo 'int main(void) { return 0; }' | program plain -static
+  objcopy --add-section .go.buildinfo=info plain go-static
+  run fs check ./go-static
+  [ "$status" -eq 1 ]
+  [[ $output == *static*cgo* ]]
+}
+
+@test "check-knows-whose-rights-matter" {
+  needs_root "gives capabilities"
+  cp "$victims/tiny" tiny
+  setcap cap_net_raw+ep tiny 2>/dev/null || skip "this file system keeps no capabilities"
+  # for root they are nothing new: it is met
+  run fs check ./tiny
+  [ "$status" -eq 0 ]
+  [[ $output == *"file capabilities"* ]]
+  run fs run -q -s 1 -r 'calls=fsync fault=error:EIO' -- ./tiny
+  [ "$status" -ne 121 ]
+  make_reachable ./tiny "$faultshim"
+  setcap cap_net_raw+ep "$reachable/tiny"
+  chmod 755 "$reachable/faultshim"
+  mkdir -m 777 "$reachable/there"
+  cd "$reachable/there"
+  run clean setpriv --reuid=65534 --regid=65534 --clear-groups "$reachable/faultshim" check "$reachable/tiny"
+  [ "$status" -eq 1 ]
+  [[ $output == *"file capabilities"*"drops LD_PRELOAD"* ]]
+  run clean setpriv --reuid=65534 --regid=65534 --clear-groups "$reachable/faultshim" run -q -r 'calls=fsync fault=error:EIO' -- "$reachable/tiny"
+  [ "$status" -eq 121 ]
+}
+
+@test "check-of-a-profile-and-a-program-says-which-rules-could-meet-it" {
+  run fs check -r 'calls=fsync,fdatasync fault=error:EIO' -r 'calls=getaddrinfo fault=error:EAI_FAIL' "$victims/tiny"
+  [ "$status" -eq 0 ]
+  [[ $output == *"rule r1 could meet fsync of its own"* ]]
+  [[ $output == *"rule r2 finds no call"* ]]
+  fs check --json -r 'calls=fsync,fdatasync fault=error:EIO' "$victims/tiny" |
+    jq -e '.[1].rules[0] | .name == "r1" and (.calls | map(.call) == ["fsync"]) and (.calls[0].module | endswith("/tiny"))'
+  # a bad profile is told once, and the program is checked all the same
+  run fs check -r 'calls=fsink fault=error:EIO' "$victims/tiny"
+  [ "$status" -eq 1 ]
+  [[ $output == *"will be met"* ]]
 }
 
 @test "help-and-version-everywhere" {
