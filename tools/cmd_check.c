@@ -121,17 +121,41 @@ static void say_when(FILE *out, const struct fsh_rule *r) {
         fprintf(out, "with probability %g%%", 100 * r->probability.value);
 }
 
+static void say_times(FILE *out, struct fsh_range range) {
+    fputc(' ', out);
+    fsh_put_time(out, range.lo);
+    if (range.hi != range.lo) {
+        fputs(" to ", out);
+        fsh_put_time(out, range.hi);
+    }
+}
+
 static void say_arguments(FILE *out, const struct fsh_fault_spec *f) {
     static const char *const whens[] = {"before", "after", "during"};
     static const char *const hows[] = {"bits", "bytes", "to zeros", "to junk"};
+    static const char *const dists[] = {"", ", normally", ", by Pareto", ", log-uniformly"};
     switch (f->kind) {
-    case FAULT_DELAY:
+    case FAULT_PAUSE:
+    case FAULT_CPU:
+    case FAULT_YIELD:
+        say_times(out, f->amount);
+        break;
+    case FAULT_STALL:
+        if (f->limit != UINT64_MAX)
+            say_times(out, (struct fsh_range){f->limit, f->limit});
+        break;
+    case FAULT_SIGNAL:
+        fprintf(out, " SIG%s", sigabbrev_np(f->signal));
+        break;
+    case FAULT_MEMORY:
         fputc(' ', out);
-        fsh_put_time(out, f->amount.lo);
-        if (f->amount.hi != f->amount.lo) {
-            fputs(" to ", out);
-            fsh_put_time(out, f->amount.hi);
-        }
+        say_range(out, f->amount);
+        fputs(" bytes for", out);
+        say_times(out, (struct fsh_range){f->limit, f->limit});
+        break;
+    case FAULT_DELAY:
+        say_times(out, f->amount);
+        fputs(dists[f->dist], out);
         if (f->jitter) {
             fputs(" give or take ", out);
             fsh_put_time(out, f->jitter);

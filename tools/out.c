@@ -118,13 +118,21 @@ const char *fsh_errno_text(int e, char buf[16]) {
     return buf;
 }
 
+static bool is_time(int kind) {
+    return kind == FAULT_DELAY || kind == FAULT_EARLY || kind == FAULT_STALL || kind == FAULT_PAUSE || kind == FAULT_CPU ||
+           kind == FAULT_YIELD;
+}
+
 void fsh_put_outcome(FILE *out, const struct fsh_reader *reader, const struct fsh_decision *d) {
     char number[16];
     const char *name = fsh_reader_fault_name(reader, d->fault_kind);
     fsh_put_safe(out, name);
     if (d->error)
         fprintf(out, " %s", fsh_errno_text(d->error, number));
-    if (!strcmp(name, "delay") || !strcmp(name, "early")) {
+    int kind = fsh_fault_by_name(name, strlen(name));
+    if (kind == FAULT_SIGNAL) {
+        fprintf(out, " SIG%s", sigabbrev_np((int)d->amount));
+    } else if (is_time(kind) && (d->amount || kind == FAULT_DELAY || kind == FAULT_EARLY)) {
         putc_unlocked(' ', out);
         fsh_put_time(out, d->amount);
     } else if (d->amount) {

@@ -2,6 +2,7 @@
  * draw, in any context (signal handlers, after fork): no state, no call. `faultshim verify` runs the same code. */
 #include "decide.h"
 
+#include "distribution.h"
 #include "draw.h"
 
 enum { DIRECT_ALIGN = 4096, PIPE_ATOMIC = 4096 /* PIPE_BUF: pipe(7) */ };
@@ -102,10 +103,37 @@ static uint64_t draw_range(struct fsh_range range, uint64_t word) {
     return range.lo + fsh_below(word, range.hi - range.lo + 1);
 }
 
+static uint64_t draw_normal(const struct fsh_fault_spec *spec, uint64_t word) {
+    uint64_t lo = spec->amount.lo, hi = spec->amount.hi;
+    if (lo == hi) /* D±SIGMA */
+        return fsh_draw_normal_in(lo, spec->jitter, 0, UINT64_MAX, word);
+    return fsh_draw_normal_in(lo + (hi - lo) / 2, (hi - lo) / 6, lo, hi, word);
+}
+
 static uint64_t draw_delay(const struct fsh_fault_spec *spec, uint64_t word, uint64_t jitter_word) {
+    switch ((enum fsh_dist)spec->dist) {
+    case DIST_NORMAL:
+        return draw_normal(spec, word);
+    case DIST_PARETO:
+        return fsh_draw_pareto(spec->amount.lo, spec->amount.hi, word);
+    case DIST_LOG_UNIFORM:
+        return fsh_draw_log_uniform(spec->amount.lo, spec->amount.hi, word);
+    case DIST_UNIFORM:
+        break;
+    }
     uint64_t ns = draw_range(spec->amount, word);
     uint64_t moved = ns + fsh_below(jitter_word, 2 * spec->jitter + 1);
     return moved > spec->jitter ? moved - spec->jitter : 0;
+}
+
+/* The parser has seen to it that the product is no more than a hundred years. */
+static uint64_t with_spike(const struct fsh_fault_spec *spec, uint64_t ns, uint64_t word) {
+    return spec->spike_factor && word < spec->spike ? ns * spec->spike_factor : ns;
+}
+
+/* Half of them give the processor away (0), the others sleep. */
+static uint64_t draw_yield(const struct fsh_fault_spec *spec, uint64_t word, uint64_t coin) {
+    return coin >> 63 ? draw_range(spec->amount, word) : 0;
 }
 
 /* Bits or bytes of the buffer that are changed; zero and junk change all of it. */
@@ -136,7 +164,22 @@ void fsh_choose(const struct fsh_rule *rule, uint32_t alternatives, const struct
         verdict->error = pick_errno(rule, spec, facts, word2);
         break;
     case FAULT_DELAY:
-        verdict->amount = draw_delay(spec, word3, word4);
+        verdict->amount = with_spike(spec, draw_delay(spec, word3, word4), fsh_next_word(word4));
+        break;
+    case FAULT_STALL:
+        verdict->error = pick_errno(rule, spec, facts, word2);
+        verdict->amount = spec->limit == UINT64_MAX ? 0 : spec->limit;
+        break;
+    case FAULT_SIGNAL:
+        verdict->amount = (uint64_t)spec->signal;
+        break;
+    case FAULT_PAUSE:
+    case FAULT_CPU:
+    case FAULT_MEMORY:
+        verdict->amount = draw_range(spec->amount, word3);
+        break;
+    case FAULT_YIELD:
+        verdict->amount = draw_yield(spec, word3, word4);
         break;
     case FAULT_CRASH:
         verdict->amount = spec->when == WHEN_DURING ? draw_part(facts, word3) : 0;

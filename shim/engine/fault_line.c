@@ -21,7 +21,7 @@ static const char *const errno_words[] = {
 static const char plus_minus[] = "\xc2\xb1";
 
 /* "name=value": true and the value. */
-static bool argument(struct fsh_word word, const char *name, struct fsh_word *value) {
+bool fsh_fault_argument(struct fsh_word word, const char *name, struct fsh_word *value) {
     size_t n = strlen(name);
     if (word.n <= n || memcmp(word.p, name, n) != 0 || word.p[n] != '=')
         return false;
@@ -29,14 +29,14 @@ static bool argument(struct fsh_word word, const char *name, struct fsh_word *va
     return true;
 }
 
-static bool no_argument(struct parse *p, const struct fsh_fault_spec *spec, struct fsh_word word) {
+bool fsh_fault_no_argument(struct parse *p, const struct fsh_fault_spec *spec, struct fsh_word word) {
     const struct fsh_fault_row *row = &fsh_faults[spec->kind];
     if (!*row->arguments)
         return fail(p, "%s takes no '%.*s'; write fault = %s", row->name, FSH_WORD(word), row->name);
     return fail(p, "%s takes no '%.*s'; write fault = %s %s", row->name, FSH_WORD(word), row->name, row->arguments);
 }
 
-static bool read_errno(struct parse *p, struct fsh_fault_spec *spec, struct fsh_word word) {
+bool fsh_fault_errno(struct parse *p, struct fsh_fault_spec *spec, struct fsh_word word) {
     int e = 0;
     if (word.n && fsh_is_digit(*word.p))
         return fail(p, "'%.*s' is a number, and numbers differ between machines; write the error's name, as in EIO",
@@ -71,36 +71,86 @@ static bool split_jitter(struct fsh_word *word, struct fsh_word *jitter) {
     return false;
 }
 
-static bool read_duration(struct parse *p, struct fsh_fault_spec *spec, struct fsh_word word) {
+bool fsh_fault_amount(struct parse *p, struct fsh_fault_spec *spec, const char *what, struct fsh_word word,
+                      const char *(*read)(struct fsh_word, uint64_t *)) {
+    const char *name = fsh_faults[spec->kind].name;
     struct fsh_word lo, hi;
     if (spec->amount.hi)
-        return fail(p, "delay has two durations, and '%.*s' is the second; write one, or a range as in 5ms..50ms", FSH_WORD(word));
+        return fail(p, "%s has two %ss, and '%.*s' is the second; write one, or a range as in %s", name, what, FSH_WORD(word),
+                    read == fsh_value_time ? "5ms..50ms" : "4KiB..64KiB");
     if (!fsh_split_range(word, &lo, &hi))
         lo = hi = word;
-    if (!fsh_parse_value(p, "duration", lo, &spec->amount.lo, fsh_value_time) ||
-        !fsh_parse_value(p, "duration", hi, &spec->amount.hi, fsh_value_time))
+    if (!fsh_parse_value(p, what, lo, &spec->amount.lo, read) || !fsh_parse_value(p, what, hi, &spec->amount.hi, read))
         return false;
     if (spec->amount.lo > spec->amount.hi)
-        return fsh_parse_backwards(p, "duration", word);
-    return spec->amount.hi ? true : fail(p, "a delay of 0 does nothing; write a time above 0, as in 5ms");
+        return fsh_parse_backwards(p, what, word);
+    return spec->amount.hi ? true
+                           : fail(p, "a %s of 0 does nothing; write a %s above 0, as in %s", name,
+                                  read == fsh_value_time ? "time" : "size", read == fsh_value_time ? "5ms" : "4KiB");
+}
+
+static bool read_dist(struct parse *p, struct fsh_fault_spec *spec, struct fsh_word value) {
+    static const char *const words[] = {
+        [DIST_UNIFORM] = "uniform", [DIST_NORMAL] = "normal", [DIST_PARETO] = "pareto", [DIST_LOG_UNIFORM] = "log-uniform"};
+    for (size_t i = 0; i < COUNT(words); i++)
+        if (fsh_word_is(value, words[i])) {
+            spec->dist = (uint8_t)i;
+            return true;
+        }
+    return fail(p, "dist has no '%.*s'; write uniform, normal, pareto or log-uniform", FSH_WORD(value));
+}
+
+/* SHAREx FACTOR, as in 1%x20. */
+static bool read_spike(struct parse *p, struct fsh_fault_spec *spec, struct fsh_word value) {
+    const char *x = memchr(value.p, 'x', value.n);
+    if (!x)
+        return fail(p, "spike '%.*s' has no factor; write SHARExN, as in 1%%x20", FSH_WORD(value));
+    struct fsh_word share = {value.p, (size_t)(x - value.p)}, factor = {x + 1, value.n - share.n - 1};
+    struct fsh_share read;
+    const char *wrong = fsh_value_share(share, &read);
+    if (wrong)
+        return fail(p, "share '%.*s' %s", FSH_WORD(share), wrong);
+    if (!fsh_parse_value(p, "factor", factor, &spec->spike_factor, fsh_value_count))
+        return false;
+    spec->spike = read.threshold;
+    return spec->spike_factor >= 2 ? true : fail(p, "a spike by less than 2 is none; write 2 or more, as in 1%%x20");
+}
+
+static bool finish_delay(struct parse *p, const struct fsh_fault_spec *spec) {
+    static const uint64_t century = UINT64_C(3155760000000000000);
+    bool range = spec->amount.lo != spec->amount.hi;
+    if (!spec->amount.hi)
+        return fail(p, "delay has no duration; write one, as in delay 5ms");
+    if (spec->dist == DIST_NORMAL && range == (spec->jitter != 0))
+        return fail(p, "dist=normal needs a range, or a duration with ±; write 5ms..50ms, or 20ms±5ms, where ± is one sigma");
+    if (spec->dist > DIST_NORMAL && (!range || !spec->amount.lo || spec->jitter))
+        return fail(p, "dist=%s needs a range that begins above 0, and no ±; write one, as in 1ms..1s",
+                    spec->dist == DIST_PARETO ? "pareto" : "log-uniform");
+    /* 6 sigma are the farthest that a normal distribution goes here */
+    if (spec->spike_factor &&
+        spec->amount.hi + 6 * (spec->jitter < century ? spec->jitter : century / 6) > century / spec->spike_factor)
+        return fail(p, "a spike above 100 years is too long; write a smaller factor");
+    return true;
 }
 
 static bool delay_argument(struct parse *p, struct fsh_fault_spec *spec, struct fsh_word word, struct fsh_word *rest) {
     struct fsh_word value, jitter;
-    if (argument(word, "when", &value)) {
+    if (fsh_fault_argument(word, "when", &value)) {
         if (!fsh_word_is(value, "before") && !fsh_word_is(value, "after"))
             return fail(p, "when has no '%.*s'; write when=before or when=after", FSH_WORD(value));
         spec->when = fsh_word_is(value, "after") ? WHEN_AFTER : WHEN_BEFORE;
         return true;
     }
-    if (argument(word, "dist", &value) || argument(word, "spike", &value))
-        return fail(p, "'%.*s' is not yet supported; write a range or a jitter, as in delay 5ms±2ms", FSH_WORD(word));
+    if (fsh_fault_argument(word, "dist", &value))
+        return read_dist(p, spec, value);
+    if (fsh_fault_argument(word, "spike", &value))
+        return read_spike(p, spec, value);
     if (memchr(word.p, '=', word.n))
-        return no_argument(p, spec, word);
+        return fsh_fault_no_argument(p, spec, word);
     bool jittered = split_jitter(&word, &jitter);
     if (word.n == 0 && !spec->amount.hi)
         return fail(p, "delay has a jitter before its duration; write the duration first, as in 5ms±2ms");
-    if (word.n && !read_duration(p, spec, word))
+    if (word.n && !fsh_fault_amount(p, spec, "duration", word, fsh_value_time))
         return false;
     if (jittered && jitter.n == 0 && fsh_next_token(rest, true, &jitter) != 1)
         return fail(p, "delay has nothing after its ±; write a time, as in 5ms±2ms");
@@ -140,10 +190,10 @@ static bool crash_argument(struct parse *p, struct fsh_fault_spec *spec, struct 
         spec->tree = true;
         return true;
     }
-    if (argument(word, "signal", &value))
+    if (fsh_fault_argument(word, "signal", &value))
         return read_signal(p, spec, value);
-    if (!argument(word, "exit", &value))
-        return no_argument(p, spec, word);
+    if (!fsh_fault_argument(word, "exit", &value))
+        return fsh_fault_no_argument(p, spec, word);
     if (fsh_value_count(value, &status) || status > 255)
         return fail(p, "'%.*s' is no exit status; write exit=0..255", FSH_WORD(value));
     spec->exits = true;
@@ -170,7 +220,7 @@ static bool read_changes(struct parse *p, struct fsh_fault_spec *spec, uint8_t h
 static bool corrupt_argument(struct parse *p, struct fsh_fault_spec *spec, struct fsh_word word, struct fsh_word *rest) {
     struct fsh_word value;
     (void)rest;
-    if (fsh_word_is(word, "at-rest") || argument(word, "replace", &value))
+    if (fsh_word_is(word, "at-rest") || fsh_fault_argument(word, "replace", &value))
         return fail(p, "corrupt '%.*s' is not yet supported; write transient or stored, and bits=N, bytes=N, zero or junk",
                     FSH_WORD(word));
     if (fsh_word_is(word, "transient") || fsh_word_is(word, "stored")) {
@@ -180,9 +230,9 @@ static bool corrupt_argument(struct parse *p, struct fsh_fault_spec *spec, struc
         return true;
     }
     bool zero = fsh_word_is(word, "zero"), junk = fsh_word_is(word, "junk");
-    bool bits = argument(word, "bits", &value), bytes = !bits && argument(word, "bytes", &value);
+    bool bits = fsh_fault_argument(word, "bits", &value), bytes = !bits && fsh_fault_argument(word, "bytes", &value);
     if (!zero && !junk && !bits && !bytes)
-        return no_argument(p, spec, word);
+        return fsh_fault_no_argument(p, spec, word);
     if (spec->amount.hi || spec->how != CORRUPT_BITS)
         return fail(p, "corrupt is told twice how; write one of bits=N, bytes=N, zero and junk");
     if (zero || junk) {
@@ -216,21 +266,13 @@ static bool early_argument(struct parse *p, struct fsh_fault_spec *spec, struct 
 static bool finish_fault(struct parse *p, struct fsh_fault_spec *spec) {
     switch (spec->kind) {
     case FAULT_ERROR:
-    case FAULT_ERROR_AFTER: {
+    case FAULT_ERROR_AFTER:
         if (spec->n_errnos == 0)
             return fail(p, "%s names no error; write one or more, as in %s EIO", fsh_faults[spec->kind].name,
                         fsh_faults[spec->kind].name);
-        int *errnos = fsh_arena_get(p->arena, spec->n_errnos * sizeof *errnos);
-        if (!errnos)
-            return fsh_parse_full(p);
-        memcpy(errnos, p->scratch->errnos, spec->n_errnos * sizeof *errnos);
-        spec->errnos = errnos;
         return true;
-    }
     case FAULT_DELAY:
-        if (!spec->amount.hi)
-            return fail(p, "delay has no duration; write one, as in delay 5ms");
-        return true;
+        return finish_delay(p, spec);
     case FAULT_CRASH:
         if (spec->exits && spec->signal)
             return fail(p, "crash has a signal and an exit status; write one of them");
@@ -247,13 +289,24 @@ static bool finish_fault(struct parse *p, struct fsh_fault_spec *spec) {
         spec->when = WHEN_DURING;
         return true;
     }
+    return fsh_fault_more_finish(p, spec);
+}
+
+static bool keep_errnos(struct parse *p, struct fsh_fault_spec *spec) {
+    if (spec->n_errnos == 0)
+        return true;
+    int *errnos = fsh_arena_get(p->arena, spec->n_errnos * sizeof *errnos);
+    if (!errnos)
+        return fsh_parse_full(p);
+    memcpy(errnos, p->scratch->errnos, spec->n_errnos * sizeof *errnos);
+    spec->errnos = errnos;
     return true;
 }
 
 static bool fault_argument(struct parse *p, struct fsh_fault_spec *spec, struct fsh_word word, struct fsh_word *rest) {
     struct fsh_word value;
     uint64_t weight = 0;
-    if (argument(word, "weight", &value)) {
+    if (fsh_fault_argument(word, "weight", &value)) {
         if (!fsh_parse_value(p, "weight", value, &weight, fsh_value_count))
             return false;
         if (weight == 0 || weight > 1000000)
@@ -264,7 +317,7 @@ static bool fault_argument(struct parse *p, struct fsh_fault_spec *spec, struct 
     switch (spec->kind) {
     case FAULT_ERROR:
     case FAULT_ERROR_AFTER:
-        return memchr(word.p, '=', word.n) ? no_argument(p, spec, word) : read_errno(p, spec, word);
+        return memchr(word.p, '=', word.n) ? fsh_fault_no_argument(p, spec, word) : fsh_fault_errno(p, spec, word);
     case FAULT_DELAY:
         return delay_argument(p, spec, word, rest);
     case FAULT_CRASH:
@@ -274,7 +327,7 @@ static bool fault_argument(struct parse *p, struct fsh_fault_spec *spec, struct 
     case FAULT_EARLY:
         return early_argument(p, spec, word, rest);
     default:
-        return no_argument(p, spec, word);
+        return fsh_fault_more_argument(p, spec, word, rest);
     }
 }
 
@@ -318,5 +371,5 @@ bool fsh_read_T_FAULT(struct parse *p, const struct key *key, void *field, struc
     if (got < 0)
         return fsh_parse_unclosed(p, key);
     p->rule->n_faults = list.n;
-    return finish_fault(p, spec);
+    return finish_fault(p, spec) && keep_errnos(p, spec);
 }

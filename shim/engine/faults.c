@@ -64,6 +64,7 @@ bool fsh_fault_fits(enum fsh_fault_kind fault, enum fsh_call call, enum fsh_kind
         return false;
     switch ((enum fsh_fit)fsh_faults[fault].fit) {
     case FIT_ANY:
+    case FIT_STALL:
     case FIT_CRASH:
         return true;
     case FIT_ERRNO:

@@ -12,6 +12,7 @@ enum fsh_fault_kind {
 
 enum fsh_fit {
     FIT_ANY,   /* every call that is not merely observed */
+    FIT_STALL, /* the same; with an errno, calls that can fail */
     FIT_ERRNO, /* calls that can fail */
     FIT_UNDO,  /* calls that can fail and whose result can be given back */
     FIT_CRASH, /* every call; `during` only where a part can be done */

@@ -1,5 +1,5 @@
 /* parse.h: what the files of the profile's parser share: profile.c (lines, sections, keys), values.c (one function for each T_
- * type of keys.def) and fault_line.c (T_FAULT). Nobody else includes it. */
+ * type of keys.def), fault_line.c and fault_more.c (T_FAULT). Nobody else includes it. */
 #ifndef FSH_PARSE_H
 #define FSH_PARSE_H
 
@@ -81,6 +81,18 @@ bool fsh_parse_value(struct parse *p, const char *what, struct fsh_word value, u
 #define NEXT(p, key, list, max)                                                                                                    \
     ((list)->n < (max) ? &(list)->v[(list)->n++]                                                                                   \
                        : (fail(p, "%s has more than %u entries; write another rule", (key)->name, (unsigned)(max)), NULL))
+
+/* "name=value": true and the value. */
+bool fsh_fault_argument(struct fsh_word word, const char *name, struct fsh_word *value);
+/* The fault has no such argument. */
+bool fsh_fault_no_argument(struct parse *p, const struct fsh_fault_spec *spec, struct fsh_word word);
+bool fsh_fault_errno(struct parse *p, struct fsh_fault_spec *spec, struct fsh_word word);
+/* DURATION or DURATION..DURATION, SIZE or SIZE..SIZE: the fault's amount. */
+bool fsh_fault_amount(struct parse *p, struct fsh_fault_spec *spec, const char *what, struct fsh_word word,
+                      const char *(*read)(struct fsh_word, uint64_t *));
+/* fault_more.c: the kinds that fault_line.c leaves to it, argument by argument, and what the whole must fulfil. */
+bool fsh_fault_more_argument(struct parse *p, struct fsh_fault_spec *spec, struct fsh_word word, struct fsh_word *rest);
+bool fsh_fault_more_finish(struct parse *p, struct fsh_fault_spec *spec);
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 

@@ -69,6 +69,7 @@ struct fsh_share {
 enum fsh_key { KEY_DEFAULT, KEY_THREAD, KEY_RESOURCE, KEY_SITE, KEY_RUN };
 enum fsh_sticky { STICKY_NO, STICKY_RESOURCE, STICKY_RULE };
 enum fsh_when { WHEN_BEFORE, WHEN_AFTER, WHEN_DURING };
+enum fsh_dist { DIST_UNIFORM, DIST_NORMAL, DIST_PARETO, DIST_LOG_UNIFORM };
 enum fsh_corrupt_how { CORRUPT_BITS, CORRUPT_BYTES, CORRUPT_ZERO, CORRUPT_JUNK };
 enum fsh_corrupt_where { CORRUPT_EITHER, CORRUPT_TRANSIENT, CORRUPT_STORED };
 enum fsh_trace_mode { TRACE_ALL, TRACE_FAULTS, TRACE_OFF };
@@ -81,18 +82,22 @@ enum fsh_doors { DOORS_AUTO, DOORS_SYMBOLS };
 struct fsh_fault_spec {
     uint8_t kind;  /* enum fsh_fault_kind */
     uint8_t when;  /* enum fsh_when: delay, crash */
+    uint8_t dist;  /* enum fsh_dist: delay */
     uint8_t how;   /* enum fsh_corrupt_how */
     uint8_t where; /* enum fsh_corrupt_where */
     bool tree;     /* crash: the whole run */
     bool exits;    /* crash: by exit status, not signal */
-    int signal;    /* crash: default SIGKILL */
+    int signal;    /* crash: default SIGKILL; signal */
     int status;    /* crash: exit status */
     unsigned line;
     unsigned weight;   /* at least 1 */
     const int *errnos; /* error, error-after: at least one, in the order written */
     unsigned n_errnos;
-    struct fsh_range amount; /* delay: ns; corrupt: bits or bytes; early: share in 1/2^32 */
-    uint64_t jitter;         /* delay: ± ns */
+    struct fsh_range amount; /* delay, pause, cpu, yield: ns; memory: bytes; corrupt: bits or bytes; early: share in 1/2^32 */
+    uint64_t jitter;         /* delay: ± ns; with dist=normal sigma, in ns */
+    uint64_t spike;          /* delay: a word below this multiplies it… */
+    uint64_t spike_factor;   /* …by this; 0: no spikes */
+    uint64_t limit;          /* stall: ns, UINT64_MAX for no end; memory: ns that it is kept */
 };
 
 /* `calls`: which pairs of call and kind a rule takes in. */

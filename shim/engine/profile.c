@@ -359,7 +359,8 @@ static bool is_key(struct fsh_word name) {
 
 /* Arguments of faults that look like keys. */
 static bool is_fault_argument(struct fsh_word name) {
-    static const char *const known[] = {"weight", "when", "signal", "exit", "bits", "bytes", "dist", "spike", "replace"};
+    static const char *const known[] = {"weight", "when",  "signal",  "exit", "bits", "bytes",
+                                        "dist",   "spike", "replace", "max",  "for"};
     for (size_t i = 0; i < COUNT(known); i++)
         if (fsh_word_is(name, known[i]))
             return true;
@@ -375,7 +376,7 @@ static bool next_word(struct fsh_word *rest, struct fsh_word *word) {
         char c = rest->p[n];
         if (quote)
             quote = c == quote ? '\0' : quote;
-        else if ((c == '"' || c == '\'') && n > 0 && strchr("=, ", rest->p[n - 1]))
+        else if ((c == '"' || c == '\'') && n > 0 && strchr("=, >", rest->p[n - 1]))
             quote = c;
     }
     *word = (struct fsh_word){rest->p, n};

@@ -162,10 +162,13 @@ long fsh_effect_crash(const struct fsh_action *x) {
 /* --- carrying out --- */
 
 static long (*const effects[FSH_FAULTS])(const struct fsh_action *) = {
-    [FAULT_ERROR] = fsh_effect_error, [FAULT_ERROR_AFTER] = fsh_effect_error_after,
-    [FAULT_DELAY] = fsh_effect_delay, [FAULT_CRASH] = fsh_effect_crash,
-    [FAULT_SHORT] = fsh_effect_short, [FAULT_CORRUPT] = fsh_effect_corrupt,
-    [FAULT_LOST] = fsh_effect_lost,   [FAULT_EARLY] = fsh_effect_early,
+    [FAULT_ERROR] = fsh_effect_error,   [FAULT_ERROR_AFTER] = fsh_effect_error_after,
+    [FAULT_DELAY] = fsh_effect_delay,   [FAULT_CRASH] = fsh_effect_crash,
+    [FAULT_STALL] = fsh_effect_stall,   [FAULT_SIGNAL] = fsh_effect_signal,
+    [FAULT_PAUSE] = fsh_effect_pause,   [FAULT_CPU] = fsh_effect_cpu,
+    [FAULT_MEMORY] = fsh_effect_memory, [FAULT_YIELD] = fsh_effect_yield,
+    [FAULT_SHORT] = fsh_effect_short,   [FAULT_CORRUPT] = fsh_effect_corrupt,
+    [FAULT_LOST] = fsh_effect_lost,     [FAULT_EARLY] = fsh_effect_early,
 };
 
 static const struct fsh_fault_spec *spec_of(const struct fsh_verdict *v) {

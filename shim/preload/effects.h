@@ -18,6 +18,12 @@ struct fsh_action {
 long fsh_effect_error(const struct fsh_action *action);
 long fsh_effect_error_after(const struct fsh_action *action);
 long fsh_effect_delay(const struct fsh_action *action);
+long fsh_effect_stall(const struct fsh_action *action);
+long fsh_effect_signal(const struct fsh_action *action);
+long fsh_effect_pause(const struct fsh_action *action);
+long fsh_effect_cpu(const struct fsh_action *action);
+long fsh_effect_memory(const struct fsh_action *action);
+long fsh_effect_yield(const struct fsh_action *action);
 long fsh_effect_crash(const struct fsh_action *action);
 long fsh_effect_short(const struct fsh_action *action);
 long fsh_effect_corrupt(const struct fsh_action *action);
@@ -34,6 +40,9 @@ long fsh_fail(const struct fsh_call_row *row, const long *a, int e);
 long fsh_partial(const struct fsh_action *action, uint64_t amount);
 /* Whether the call's result says that it succeeded. */
 bool fsh_succeeded(const struct fsh_call_row *row, long result);
+/* Gives back what the fault `memory` has taken and whose time is over. Any context, gate open or closed. */
+void fsh_memory_return(void);
+extern _Atomic uint32_t fsh_memory_blocks; /* that are held */
 /* Holds the thread for `ns`, whatever signals come. */
 void fsh_hold(uint64_t ns);
 

@@ -437,11 +437,17 @@ static COLD bool in_headstart(enum fsh_call call) {
     return !over;
 }
 
+static inline void look_at_the_clock(void) {
+    if (UNLIKELY(atomic_load_explicit(&fsh_memory_blocks, memory_order_relaxed)))
+        fsh_memory_return();
+}
+
 /* The decision is made: faults are handed over, a pass is one byte in the trace. */
 static struct fsh_hit *conclude(struct fsh_thread *t, struct round *round, const struct fsh_candidates *list,
                                 const struct call *c) {
     if (UNLIKELY(fsh_shim.replays))
         follow_script(t, round, c);
+    look_at_the_clock();
     t->pen.calls[c->call]++;
     if (UNLIKELY(t->hit.n))
         return hand_over(t, round, list, c);
@@ -481,6 +487,7 @@ static COLD struct fsh_hit *pass_slowly(struct fsh_thread *t, const struct fsh_c
                                         uint64_t size) {
     const struct fsh_slot context = {.what = what, .rules = rules, .size = size};
     fsh_pen_pass_slow(&t->pen, &fsh_shim.session, &context, list);
+    look_at_the_clock();
     leave(t);
     return NULL;
 }

@@ -107,6 +107,93 @@ load ../common
   [ "$status" -eq 0 ]
 }
 
+@test "delay-follows-the-distribution-that-it-is-given" {
+  # a quarter of log-uniform draws from 1us to 10ms lies in each power of ten; the median of pareto is below 1.5 of the least
+  run_say 'calls=write key=thread fault=delay:1us..10ms,dist=log-uniform' on:file x200:write:1
+  faults | jq -e -s 'map(.amount) | all(. >= 1000 and . <= 10000000) and (map(select(. < 10000)) | length > 25 and length < 80)
+    and (map(select(. > 1000000)) | length > 25 and length < 80)'
+  run_say 'calls=write key=thread fault=delay:1us..1ms,dist=pareto' on:file x200:write:1
+  faults | jq -e -s 'map(.amount) | all(. >= 1000 and . <= 1000000) and (sort | .[100] < 1500) and (map(select(. > 4000)) | length > 3)'
+  run_say 'calls=write key=thread fault=delay:100us±10us,dist=normal' on:file x200:write:1
+  faults | jq -e -s 'map(.amount) | (map(select(. > 90000 and . < 110000)) | length > 115 and length < 165)
+    and (map(select(. < 80000 or . > 120000)) | length > 0 and length < 25)'
+  run_say 'calls=write key=thread fault=delay:1us..100us,dist=normal' on:file x200:write:1
+  faults | jq -e -s 'map(.amount) | all(. >= 1000 and . <= 100000) and (map(select(. > 34000 and . < 67000)) | length > 110)'
+  fs verify -q
+}
+
+@test "delay-spikes-multiply-a-share" {
+  run_say 'calls=write key=thread fault=delay:1us..2us,spike=20%x50' on:file x200:write:1
+  faults | jq -e -s 'map(.amount) | all((. >= 1000 and . <= 2000) or (. >= 50000 and . <= 100000)) and
+    (map(select(. >= 50000)) | length > 20 and length < 65)'
+  fs verify -q
+}
+
+# --- stall, signal, pause, cpu, memory, yield ---
+
+@test "stall-holds-the-call-and-then-carries-it-out" {
+  run_say 'calls=write fault=stall:max=60ms' timer on:file write timer content
+  says_like "write 100" "timer *" "content 100"
+  [[ $output =~ timer\ ([0-9]+) ]] && [ "${BASH_REMATCH[1]}" -ge 60 ]
+  faults | jq -e '.fault == "stall" and .amount == 60000000 and .errno == null'
+  # without an end it lasts for as long as its rule is there
+  run fs run -q --timeout 1s -s 1 -r 'calls=write fault=stall' -- "$victims/say" on:file:held write
+  [ "$status" -eq 124 ]
+  [ "$(stat -c %s held)" -eq 0 ]
+}
+
+@test "stall-can-end-in-an-error" {
+  run_say 'calls=recv fault=stall:max=30ms,ETIMEDOUT' on:tcp timer write recv timer recv
+  says_like "write 100" "recv -1 ETIMEDOUT" "timer *" "recv -1 ETIMEDOUT"
+  [[ $output =~ timer\ ([0-9]+) ]] && [ "${BASH_REMATCH[1]}" -ge 30 ]
+  faults | jq -e -s 'length == 2 and .[0].errno == "ETIMEDOUT"'
+}
+
+@test "signal-is-delivered-and-the-call-goes-on" {
+  run_say 'calls=write fault=signal:USR1' handle:USR1 on:file write content
+  says "got SIGUSR1" "write 100" "content 100"
+  faults | jq -e '.fault == "signal" and .amount == 10'
+  run_say 'calls=malloc fault=signal:SIGTERM' malloc
+  [ "$status" -eq 143 ]
+}
+
+@test "pause-stops-every-thread-and-goes-on" {
+  run_say 'calls=fsync fault=pause:150ms' heart on:file write fsync gap
+  says_like "write 100" "fsync ok" "gap *"
+  [[ $output =~ gap\ ([0-9]+) ]] && [ "${BASH_REMATCH[1]}" -ge 150 ]
+  faults | jq -e '.fault == "pause" and .amount == 150000000'
+  # again and again, and with the signal that ends it handled by the program
+  run_say 'calls=write fault=pause:1ms' handle:CONT on:file x20:write:1
+  [ "$(grep -c '^write 1$' <<<"$output")" -eq 20 ]
+}
+
+@test "cpu-burns-processor-time" {
+  run_say 'calls=write fault=cpu:80ms' cpu on:file write cpu
+  says_like "cpu *" "write 100" "cpu *"
+  [[ ${lines[2]} =~ ^cpu\ ([0-9]+)$ ]] && [ "${BASH_REMATCH[1]}" -ge 79 ]
+  faults | jq -e '.fault == "cpu" and .amount == 80000000'
+}
+
+@test "memory-is-taken-kept-and-given-back" {
+  # taken at the write; given back at a call that a rule considers when the time is over
+  run under 'calls=write fault=memory:32MiB,for=50ms' 'calls=fsync probability=0 fault=cpu:1ms' \
+    -- say on:file resident write resident nanosleep:60 fsync resident
+  [[ $output =~ resident\ ([0-9]+).write\ 100.resident\ ([0-9]+).nanosleep.*resident\ ([0-9]+)$ ]]
+  [ $((BASH_REMATCH[2] - BASH_REMATCH[1])) -ge 32768 ]
+  [ $((BASH_REMATCH[2] - BASH_REMATCH[3])) -ge 32768 ]
+  faults | jq -e '.fault == "memory" and .amount == 33554432'
+}
+
+@test "yield-gives-the-processor-away-or-sleeps" {
+  run_say 'calls=write key=thread fault=yield' on:file x40:write:1
+  [ "$(grep -c '^write 1$' <<<"$output")" -eq 40 ]
+  faults | jq -e -s 'length == 40 and (map(select(.amount == 0)) | length > 8) and (map(select(.amount > 0)) | length > 8) and
+    all(.amount <= 50000)'
+  run under 'calls=write,read,send,recv fault=yield' -- robust all 30000
+  [ "$status" -eq 0 ]
+  fs verify -q
+}
+
 # --- crash ---
 
 @test "crash-before-leaves-nothing-of-the-call" {

@@ -15,6 +15,8 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
+#include <signal.h>
 #include <spawn.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -705,6 +707,72 @@ static void op_timer(const char *arg) {
     last = now;
 }
 
+/* --- the machine --- */
+
+static void say_signal(int number) {
+    int e = errno;
+    print("got SIG%s\n", sigabbrev_np(number));
+    errno = e;
+}
+/* handle:USR1 says when the signal comes. */
+static void op_handle(const char *arg) {
+    for (int i = 1; i < SIGRTMIN; i++)
+        if (sigabbrev_np(i) && !strcmp(sigabbrev_np(i), arg))
+            signal(i, say_signal);
+}
+
+/* Milliseconds of processor time of this thread since the last one. */
+static void op_cpu(const char *arg) {
+    static long last;
+    struct timespec now;
+    (void)arg;
+    syscall(SYS_clock_gettime, CLOCK_THREAD_CPUTIME_ID, &now);
+    long ms = now.tv_sec * 1000 + now.tv_nsec / 1000000;
+    print("cpu %ld\n", ms - last);
+    last = ms;
+}
+
+/* KiB of memory that is really there. */
+static void op_resident(const char *arg) {
+    char text[128] = "";
+    unsigned long all, here = 0;
+    int fd = open("/proc/self/statm", O_RDONLY);
+    (void)arg;
+    CHECK(fd >= 0 && syscall(SYS_read, fd, text, sizeof text - 1) > 0 && sscanf(text, "%lu %lu", &all, &here) == 2);
+    close(fd);
+    print("resident %lu\n", here * 4);
+}
+
+/* heart: a second thread beats every millisecond; gap: how long it stood still at most since, in ms. */
+static long gap;
+static bool beating;
+static void *beat(void *arg) {
+    struct timespec last = {0}, now, step = {0, 1000000};
+    for (;;) {
+        syscall(SYS_clock_gettime, CLOCK_MONOTONIC, &now);
+        long ms = (now.tv_sec - last.tv_sec) * 1000 + (now.tv_nsec - last.tv_nsec) / 1000000;
+        if (last.tv_sec && ms > __atomic_load_n(&gap, __ATOMIC_RELAXED))
+            __atomic_store_n(&gap, ms, __ATOMIC_RELAXED);
+        last = now;
+        __atomic_store_n(&beating, true, __ATOMIC_RELEASE);
+        syscall(SYS_nanosleep, &step, NULL);
+    }
+    return arg;
+}
+static void op_heart(const char *arg) {
+    static pthread_t thread;
+    (void)arg;
+    CHECK(pthread_create(&thread, NULL, beat, NULL) == 0);
+    while (!__atomic_load_n(&beating, __ATOMIC_ACQUIRE))
+        sched_yield();
+}
+static void op_gap(const char *arg) {
+    struct timespec moment = {0, 10000000};
+    (void)arg;
+    syscall(SYS_nanosleep, &moment, NULL);
+    print("gap %ld\n", __atomic_load_n(&gap, __ATOMIC_RELAXED));
+}
+
 /* --- processes, threads, randomness --- */
 
 static char *const true_argv[] = {(char *)"true", NULL};
@@ -912,6 +980,7 @@ static const struct {
     OP(fork) OP(vfork) OP(posix_spawn) OP(posix_spawnp) OP(execve) OP(execveat) OP(fexecve) OP(execv) OP(execvp) OP(execvpe)
     OP(execl) OP(execlp) OP(execle) OP(pthread_create) OP(getrandom) OP(getentropy)
     OP(syscall_write) OP(syscall_getrandom) OP(io_uring_setup)
+    OP(handle) OP(cpu) OP(resident) OP(heart) OP(gap)
     OP(nonblock) OP(direct) OP(dup) OP(offset) OP(rewind) OP(content) OP(timer) OP(chdir) OP(umask) OP(exit)
     {"in-thread", op_in_thread}, {"in-child", op_in_child},
 /* clang-format on */
