@@ -93,7 +93,10 @@ void fsh_card_free(struct fsh_card *card) {
 
 static int complain_unattached(const struct fsh_card *card) {
     const struct fsh_run *run = card->run;
+    const struct fsh_lost *lost = fsh_run_lost_program(run);
     const char *why = fsh_binary_obstacle(&run->binary);
+    if (run->session.header->attached && lost)
+        return fsh_fail(EXIT_NOT_ATTACHED, "the shim did not start in %s, which the program became: %s", lost->path, lost->why);
     if (why)
         return fsh_fail(EXIT_NOT_ATTACHED, "the shim did not start in %s: %s", run->argv[0], why);
     return fsh_fail(EXIT_NOT_ATTACHED, "the shim did not start in %s; 'faultshim check %s' may tell why", run->argv[0],
@@ -108,7 +111,7 @@ void fsh_card_judge(struct fsh_card *card, enum fsh_expect expect) {
     card->status = status;
     if (run->end == END_TIMEOUT)
         return;
-    if (run->session.header->attached == 0)
+    if (run->session.header->attached == 0 || fsh_run_lost_program(run))
         card->status = complain_unattached(card);
     else if (expect == EXPECT_NONE)
         card->status = card->faults ? EXIT_VACUOUS : status;
@@ -199,6 +202,21 @@ static void show_fault(const struct fsh_card *card, const struct fsh_decision *d
     fprintf(card->out, " (rule %s, ordinal %" PRIu64 ")\n", fsh_reader_rule_name(card->reader, d->rule), d->ordinal);
 }
 
+static void show_lost(const struct fsh_card *card) {
+    const struct fsh_run *run = card->run;
+    for (size_t i = 0; i < run->n_lost && i < CARD_LOST; i++) {
+        const struct fsh_lost *lost = &run->lost[i];
+        fputs("faultshim: without the shim: ", card->out);
+        fsh_put_safe(card->out, lost->path);
+        if (lost->pid)
+            fprintf(card->out, " (process %d)", lost->pid);
+        fprintf(card->out, ": %s\n", lost->why);
+    }
+    uint64_t more = run->lost_unnamed + (run->n_lost > CARD_LOST ? run->n_lost - CARD_LOST : 0);
+    if (more)
+        line(card, "and %" PRIu64 " more process%s without the shim", more, more == 1 ? "" : "es");
+}
+
 static void show_losses(const struct fsh_card *card) {
     const struct fsh_header *h = card->run->session.header;
     char number[16];
@@ -245,6 +263,7 @@ void fsh_card_show(const struct fsh_card *card) {
         line(card, card->faults > card->n_first ? "the first faults:" : card->faults == 1 ? "the fault:" : "the faults:");
     for (unsigned i = 0; i < card->n_first; i++)
         show_fault(card, &card->first[i]);
+    show_lost(card);
     show_losses(card);
     show_verdict(card);
     fflush(card->out);
@@ -296,6 +315,19 @@ static json_object *end_json(const struct fsh_run *run) {
     return o;
 }
 
+static json_object *lost_json(const struct fsh_run *run) {
+    json_object *list = json_object_new_array();
+    for (size_t i = 0; i < run->n_lost; i++) {
+        const struct fsh_lost *lost = &run->lost[i];
+        json_object *o = json_object_new_object();
+        put(o, "pid", lost->pid ? json_object_new_int(lost->pid) : NULL);
+        put(o, "path", json_object_new_string(lost->path));
+        put(o, "why", json_object_new_string(lost->why));
+        json_object_array_add(list, o);
+    }
+    return list;
+}
+
 static json_object *losses_json(const struct fsh_card *card) {
     const struct fsh_header *h = card->run->session.header;
     json_object *o = json_object_new_object();
@@ -306,6 +338,7 @@ static json_object *losses_json(const struct fsh_card *card) {
     put(o, "deepbind", json_object_new_uint64(h->deepbind));
     put(o, "keys_full", json_object_new_uint64(h->keys_full));
     put(o, "processes_left", json_object_new_uint64(card->run->left));
+    put(o, "lost_unnamed", json_object_new_uint64(card->run->lost_unnamed));
     return o;
 }
 
@@ -331,6 +364,7 @@ json_object *fsh_card_json(const struct fsh_card *card) {
     put(o, "threads", json_object_new_uint64(threads_of(card)));
     put(o, "rules", rules_json(card));
     put(o, "first_faults", faults_json(card));
+    put(o, "lost", lost_json(run));
     put(o, "missing", losses_json(card));
     put(o, "vacuous", json_object_new_boolean(card->vacuous));
     put(o, "status", json_object_new_int(card->status));

@@ -8,7 +8,7 @@
 
 enum fsh_expect { EXPECT_DEFAULT, EXPECT_ANY, EXPECT_FAULT, EXPECT_NONE };
 
-enum { CARD_FAULTS = 5 }; /* faults that a card shows */
+enum { CARD_FAULTS = 5, CARD_LOST = 10 }; /* faults, and processes without the shim, that a card shows */
 
 struct fsh_card {
     const struct fsh_run *run;

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "commands.h"
+#include "grow.h"
 #include "out.h"
 
 enum { NS_PER_S = 1000000000, NS_PER_MS = 1000000, GRACE_MS = 2000, LIBRARY_MAX = 4096 };
@@ -384,6 +385,60 @@ static int exec_error(int report) {
     return n == sizeof e ? e : 0;
 }
 
+/* --- processes that lost the shim --- */
+
+/* A script is what its interpreter is. */
+static void find_reason(char *why, size_t size, const char *path, const char *otherwise) {
+    struct fsh_binary b;
+    char inner[256];
+    int e = fsh_binary_inspect(&b, path);
+    for (int depth = 0; !e && b.form == BINARY_SCRIPT && depth < 5; depth++) {
+        snprintf(inner, sizeof inner, "%s", b.interpreter);
+        fsh_binary_free(&b);
+        e = fsh_binary_inspect(&b, inner);
+    }
+    const char *obstacle = e ? NULL : fsh_binary_obstacle(&b);
+    snprintf(why, size, "%s", obstacle ? obstacle : otherwise);
+    if (!e)
+        fsh_binary_free(&b);
+}
+
+void fsh_run_add_lost(struct fsh_run *run, int pid, const char *path, const char *otherwise, uint64_t calls) {
+    if (!fsh_grow(&run->lost, &run->lost_room, run->n_lost, sizeof *run->lost)) {
+        run->lost_unnamed++;
+        return;
+    }
+    struct fsh_lost *lost = &run->lost[run->n_lost++];
+    memset(lost, 0, sizeof *lost);
+    lost->pid = pid;
+    lost->calls = calls;
+    if (strchr(path, '/') || fsh_find_program(lost->path, sizeof lost->path, path))
+        snprintf(lost->path, sizeof lost->path, "%s", path);
+    find_reason(lost->why, sizeof lost->why, lost->path, otherwise);
+}
+
+const struct fsh_lost *fsh_run_lost_program(const struct fsh_run *run) {
+    for (size_t i = 0; i < run->n_lost; i++)
+        if (run->lost[i].pid == run->pid)
+            return &run->lost[i];
+    return NULL;
+}
+
+/* What was started and has not joined. */
+static void find_lost(struct fsh_run *run) {
+    const struct fsh_session *s = &run->session;
+    run->lost_unnamed = s->header->unnoted;
+    for (uint32_t i = 0; i < s->header->departed && i < FSH_DEPARTURES; i++) {
+        const struct fsh_departure *d = &s->departures[i];
+        char path[sizeof d->path];
+        if (d->use != DEPARTURE_NOTED)
+            continue;
+        snprintf(path, sizeof path, "%.*s", (int)sizeof d->path - 1, d->path);
+        fsh_run_add_lost(run, (int)d->pid, path,
+                         "libfaultshim.so is not within its reach (another root, another user), or it ended too early", 0);
+    }
+}
+
 int fsh_run_supervise(struct fsh_run *run) {
     struct watch w = {.run = run, .strangers = find_strangers()};
     int report[2];
@@ -409,6 +464,8 @@ int fsh_run_supervise(struct fsh_run *run) {
     await_end(&w, start);
     run->ns = fsh_monotonic() - start;
     run->left = signal_tree(&w.strangers, 0);
+    run->pid = w.child;
+    find_lost(run);
     seal(run);
     return 0;
 }
@@ -428,6 +485,7 @@ int fsh_run_status(const struct fsh_run *run) {
 
 void fsh_run_finish(struct fsh_run *run) {
     fsh_binary_free(&run->binary);
+    free(run->lost);
     if (run->session.header) {
         munmap(run->session.header, run->session.map_size);
         close(run->session.fd);

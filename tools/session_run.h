@@ -5,6 +5,14 @@
 #include "binary.h"
 #include "profile_load.h"
 
+/* A process of the run that the shim did not start in. */
+struct fsh_lost {
+    int pid;         /* 0: not known */
+    char path[4096]; /* what it was to run, made absolute */
+    char why[256];
+    uint64_t calls; /* system calls that it made unseen, with --audit */
+};
+
 struct fsh_run {
     /* what is asked for */
     char **argv;
@@ -23,6 +31,10 @@ struct fsh_run {
     int value;     /* exit status or signal */
     uint64_t ns;   /* from start to end */
     unsigned left; /* processes of the run that outlive it */
+    int pid;       /* of the program */
+    struct fsh_lost *lost;
+    size_t n_lost, lost_room;
+    uint64_t lost_unnamed; /* there was no room to note them */
 };
 
 /* Each returns 0, or an exit status after a message. */
@@ -35,6 +47,10 @@ int fsh_run_prepare(struct fsh_run *run);
 int fsh_run_supervise(struct fsh_run *run);
 /* Status of `faultshim run` for a program that ended like that. */
 int fsh_run_status(const struct fsh_run *run);
+/* Whether the program itself, or what it became by exec, is among the lost. */
+const struct fsh_lost *fsh_run_lost_program(const struct fsh_run *run);
+/* Adds a process that lost the shim, with the reason that its file tells, or `otherwise`. */
+void fsh_run_add_lost(struct fsh_run *run, int pid, const char *path, const char *otherwise, uint64_t calls);
 void fsh_run_finish(struct fsh_run *run);
 
 #endif

@@ -132,7 +132,7 @@ bool fsh_env_is_recorded(const char *entry) {
 /* --- laying out a session --- */
 
 struct layout {
-    struct fsh_region meta, processes, rules, keys, rings, script;
+    struct fsh_region meta, processes, rules, keys, rings, script, departures, audit;
     uint64_t units;
 };
 
@@ -183,6 +183,8 @@ static void lay_out(struct layout *l, const struct meta_item *items, const struc
     at = place(&l->rules, at, params->n_rules * sizeof(struct fsh_rule_state));
     at = place(&l->rings, at, FSH_RINGS * sizeof(struct fsh_ring_state));
     at = place(&l->keys, at, params->shared_keys ? FSH_KEYS * sizeof(struct fsh_key_state) : 0);
+    at = place(&l->departures, at, FSH_DEPARTURES * sizeof(struct fsh_departure));
+    at = place(&l->audit, at, params->audit ? FSH_AUDITED * sizeof(struct fsh_audited) : 0);
     at = place(&l->script, ROUND(at, FSH_PAGE), params->script.len);
     l->units = ROUND(at, FSH_PAGE);
 }
@@ -202,6 +204,8 @@ static void locate(struct fsh_session *s) {
     s->processes = (void *)(base + s->header->processes.offset);
     s->rules = (void *)(base + s->header->rules.offset);
     s->rings = (void *)(base + s->header->rings.offset);
+    s->departures = (void *)(base + s->header->departures.offset);
+    s->audited = s->header->audit.size ? (void *)(base + s->header->audit.offset) : NULL;
     s->keys = s->header->keys.size ? (void *)(base + s->header->keys.offset) : NULL;
 }
 
@@ -224,6 +228,8 @@ static void fill_header(struct fsh_header *h, const struct layout *l, const stru
     h->rings = l->rings;
     h->keys = l->keys;
     h->script = l->script;
+    h->departures = l->departures;
+    h->audit = l->audit;
     h->units = l->units;
     h->ring_data = fsh_ring_data_offset(h->n_rules, h->n_calls);
     h->ring_pages = fsh_ring_pages(h->n_rules, h->n_calls);
@@ -308,6 +314,8 @@ static bool header_is_sound(const struct fsh_header *h, uint64_t file_size) {
            region_fits(&h->processes, h->units, FSH_PROCESSES * sizeof(struct fsh_process_state)) &&
            region_fits(&h->rules, h->units, h->n_rules * sizeof(struct fsh_rule_state)) &&
            region_fits(&h->rings, h->units, FSH_RINGS * sizeof(struct fsh_ring_state)) &&
+           region_fits(&h->departures, h->units, FSH_DEPARTURES * sizeof(struct fsh_departure)) &&
+           (h->audit.size == 0 || region_fits(&h->audit, h->units, FSH_AUDITED * sizeof(struct fsh_audited))) &&
            (h->keys.size == 0 || region_fits(&h->keys, h->units, FSH_KEYS * sizeof(struct fsh_key_state))) &&
            region_fits(&h->script, h->units, 0) && h->ring_data == fsh_ring_data_offset(h->n_rules, h->n_calls) &&
            h->ring_pages == fsh_ring_pages(h->n_rules, h->n_calls);
@@ -328,6 +336,24 @@ int fsh_session_map(struct fsh_session *session, int fd) {
     *session = (struct fsh_session){.fd = fd, .map_size = head.units, .header = base, .is_file = true};
     locate(session);
     return 0;
+}
+
+struct fsh_audited *fsh_session_audited(const struct fsh_session *session, uint32_t tid, bool make) {
+    struct fsh_audited *v = session->audited;
+    for (uint32_t i = 0; v && i < FSH_AUDITED; i++) {
+        struct fsh_audited *a = &v[(tid + i) % FSH_AUDITED];
+        uint32_t there = atomic_load(&a->tid);
+        if (there == tid)
+            return a;
+        bool is_free = there == 0 || there == FSH_TID_GONE;
+        if (make && is_free && atomic_compare_exchange_strong(&a->tid, &there, tid)) {
+            atomic_store(&a->calls, 0);
+            return a;
+        }
+        if (there == 0 && !make)
+            return NULL;
+    }
+    return NULL;
 }
 
 struct fsh_text fsh_session_meta(const struct fsh_session *session, enum fsh_meta tag) {

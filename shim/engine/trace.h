@@ -31,6 +31,8 @@ enum {
     FSH_PROCESSES = 1024,      /* entries of the process table */
     FSH_KEYS = 1 << 14,        /* entries of the table of shared keys */
     FSH_RINGS = 4096,          /* entries of the table of rings; further rings are never taken over */
+    FSH_DEPARTURES = 128,      /* programs at a time that have been started and have not joined */
+    FSH_AUDITED = 1 << 14,     /* threads at a time, with --audit */
     FSH_SLOTS = 64,            /* contexts that one byte can name */
     FSH_RECORD_MAX = 2048,     /* bytes of one record */
     FSH_TEXT_MAX = 1024,       /* bytes of a name in a record; longer ones are cut */
@@ -79,6 +81,10 @@ struct fsh_header {
     _Atomic uint64_t nested_calls; /* calls that a signal handler made inside our own code: undecided */
     _Atomic uint64_t deepbind;     /* dlopen calls that had RTLD_DEEPBIND taken away */
     _Atomic uint64_t keys_full;    /* resources counted by each process alone: the table of shared keys was full */
+    struct fsh_region departures, audit;
+    _Atomic uint32_t departed;  /* entries of the table of departures that were ever used */
+    _Atomic uint32_t unnoted;   /* departures that found the table full */
+    _Atomic uint64_t unaudited; /* threads that found the table of audited threads full */
 };
 
 /* Counters of one rule for the whole run: a cache line, so that rules do not disturb each other. */
@@ -106,8 +112,8 @@ struct fsh_process_state {
     uint64_t ns_inode;    /* pid namespace the pid belongs to */
     uint64_t key;
     _Atomic uint32_t unseen; /* children that no door of ours has seen being made */
-    _Atomic uint32_t pad;
-    char name[88]; /* "1.2"; ends in NUL */
+    _Atomic uint32_t ready;  /* image + 1 once main has begun */
+    char name[88];           /* "1.2"; ends in NUL */
 };
 
 /* Where a ring stands and whose it is, so that rings of the dead are taken over instead of the file growing. */
@@ -117,6 +123,25 @@ struct fsh_ring_state {
     uint64_t offset; /* 0: no ring yet */
     uint64_t ns_inode;
 };
+
+/* A program that has been started by exec or posix_spawn. It takes the entry out when it joins the run: what is left at the end of
+ * the run are processes that lost the shim. */
+enum fsh_departure_use { DEPARTURE_FREE, DEPARTURE_TAKEN, DEPARTURE_NOTED };
+struct fsh_departure {
+    _Atomic uint32_t use; /* enum fsh_departure_use */
+    _Atomic uint32_t pid; /* 0 while it is not known */
+    _Atomic uint64_t key; /* of the process */
+    char path[240];       /* as the program gave it, made absolute where it has a slash; ends in NUL */
+};
+
+/* With --audit: the calls of a thread that the gate has seen and the kernel has not yet, 16 bits each (call + 1), the last one
+ * lowest. The supervisor takes out what it sees in the kernel. */
+struct fsh_audited {
+    _Atomic uint32_t tid; /* 0 is free, and so is FSH_TID_GONE */
+    uint32_t pad;
+    _Atomic uint64_t calls;
+};
+#define FSH_TID_GONE UINT32_MAX
 
 /* Meta region: entries { uint32_t tag, length; bytes; zeros to a multiple of 8 }, ended by tag 0. Lists are NUL-separated. */
 enum fsh_meta {
@@ -240,6 +265,7 @@ struct fsh_session_params {
     bool shared_keys;
     struct fsh_text profile, command, cwd, env, rules, replayed;
     struct fsh_text script; /* see replay.h; empty if this run is no replay */
+    bool audit;
 };
 
 /* A mapped session: the head of the file up to the first unit. */
@@ -251,7 +277,9 @@ struct fsh_session {
     struct fsh_rule_state *rules;
     struct fsh_key_state *keys; /* NULL if no rule counts by shared keys */
     struct fsh_ring_state *rings;
-    bool is_file; /* false: private to this process and its forks, nothing is written */
+    struct fsh_departure *departures;
+    struct fsh_audited *audited; /* NULL without --audit */
+    bool is_file;                /* false: private to this process and its forks, nothing is written */
 };
 
 /* Creates the file at `path` (0600, never through a symbolic link, never over a file that is not a trace) and maps it.
@@ -261,6 +289,8 @@ int fsh_session_create(struct fsh_session *session, const char *path, const stru
 int fsh_session_create_private(struct fsh_session *session, const struct fsh_session_params *params);
 /* Maps the session behind a descriptor (which it keeps). Returns 0, -EBADMSG if it is not a session of this version, or -errno. */
 int fsh_session_map(struct fsh_session *session, int fd);
+/* The entry of a thread that is audited, NULL if it has none; `make` gives it one if there is room. */
+struct fsh_audited *fsh_session_audited(const struct fsh_session *session, uint32_t tid, bool make);
 /* The meta entry, or an empty text. */
 struct fsh_text fsh_session_meta(const struct fsh_session *session, enum fsh_meta tag);
 

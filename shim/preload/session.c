@@ -16,6 +16,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
+#include "departures.h"
 #include "script.h"
 #include "stack.h"
 
@@ -419,6 +420,7 @@ static void enter_in_table(void) {
     my_state->ns_inode = fsh_shim.owner.ns_inode;
     my_state->key = fsh_shim.process.key;
     atomic_store(&my_state->unseen, 0);
+    atomic_store(&my_state->ready, fsh_shim.ready ? fsh_shim.owner.image + 1 : 0);
     memcpy(my_state->name, fsh_shim.process.name, sizeof my_state->name);
 }
 
@@ -470,6 +472,7 @@ static void find_identity(char **env) {
     drop_env(env, "FAULTSHIM_CHILD");
     if (!before)
         enter_in_table();
+    fsh_arrive(fsh_shim.process.key);
     atomic_fetch_add(&fsh_shim.session.header->attached, 1);
     me->process_key = fsh_shim.process.key;
     fsh_shim.places.pids[0] = me->pid;
@@ -850,6 +853,8 @@ void fsh_session_ready(void) {
         return;
     arm();
     fsh_shim.ready = true;
+    if (my_state)
+        atomic_store(&my_state->ready, fsh_shim.owner.image + 1);
     if (fsh_gate_close())
         fsh_gate_open();
 }

@@ -3,6 +3,7 @@
  * Children keep their names (identity.h): fork's child is named by its door, those of vfork and posix_spawn by FAULTSHIM_CHILD in
  * their environment, and exec keeps the name. The exec family puts the preload back for `children = follow`, whatever the program
  * has done to its environment. The child of vfork runs on its parent's memory: there, nothing is decided and nothing is written. */
+#include "departures.h"
 #include "doors.h"
 #include "session.h"
 
@@ -122,6 +123,20 @@ static void note_exec(const char *path) {
     fsh_gate_open();
 }
 
+/* A process that goes on as another program, or one made by vfork that does. */
+static int depart(bool edited, int dirfd, const char *path) {
+    const struct fsh_identity *child = child_of_vfork();
+    if (!edited || (fsh_tls.in_vfork && !child))
+        return 0;
+    return fsh_depart(child ? child->key : fsh_shim.process.key, (uint32_t)fsh_sys0(SYS_getpid), dirfd, path);
+}
+
+/* Only a failure returns. */
+static long stayed(int departure, long result) {
+    fsh_depart_failed(departure);
+    return result;
+}
+
 static struct fsh_hit *consider_exec(enum fsh_call call, int dirfd, const char *path, const void *caller) {
     if (!(fsh_watch[call] & WATCH_CONSIDER))
         return NULL;
@@ -131,25 +146,29 @@ static struct fsh_hit *consider_exec(enum fsh_call call, int dirfd, const char *
 static long invoke_execve(const long *a) {
     CHILD_ENV((char *const *)a[2], child_of_vfork());
     note_exec((const char *)a[0]);
-    return fsh_real.execve((const char *)a[0], (char *const *)a[1], use);
+    int departure = depart(edit, AT_FDCWD, (const char *)a[0]);
+    return stayed(departure, fsh_real.execve((const char *)a[0], (char *const *)a[1], use));
 }
 
 static long invoke_execvpe(const long *a) {
     CHILD_ENV((char *const *)a[2], child_of_vfork());
     note_exec((const char *)a[0]);
-    return fsh_real.execvpe((const char *)a[0], (char *const *)a[1], use);
+    int departure = depart(edit, AT_FDCWD, (const char *)a[0]);
+    return stayed(departure, fsh_real.execvpe((const char *)a[0], (char *const *)a[1], use));
 }
 
 static long invoke_execveat(const long *a) {
     CHILD_ENV((char *const *)a[3], child_of_vfork());
     note_exec((const char *)a[1]);
-    return fsh_real.execveat((int)a[0], (const char *)a[1], (char *const *)a[2], use, (int)a[4]);
+    int departure = depart(edit, (int)a[0], (const char *)a[1]);
+    return stayed(departure, fsh_real.execveat((int)a[0], (const char *)a[1], (char *const *)a[2], use, (int)a[4]));
 }
 
 static long invoke_fexecve(const long *a) {
     CHILD_ENV((char *const *)a[2], child_of_vfork());
     note_exec("(descriptor)");
-    return fsh_real.fexecve((int)a[0], (char *const *)a[1], use);
+    int departure = depart(edit, (int)a[0], NULL);
+    return stayed(departure, fsh_real.fexecve((int)a[0], (char *const *)a[1], use));
 }
 
 /* `a` is packed for `invoke`, whatever `call` the program used. */
@@ -247,15 +266,20 @@ int fsh_list_execle(const char *path, const char *arg, ...) {
 
 static long spawn(const long *a, __typeof__(fsh_real.posix_spawn) real) {
     bool counts = fsh_shim.ready && !fsh_tls.in_vfork;
-    struct fsh_identity child;
+    struct fsh_identity child = {.key = 0};
     if (counts) {
         fsh_fork_before();
         child = fsh_tls.child;
     }
     CHILD_ENV(a[5] ? (char *const *)a[5] : environ, counts ? &child : NULL);
+    int departure = counts && edit ? fsh_depart(child.key, 0, AT_FDCWD, (const char *)a[1]) : 0;
     pid_t pid = 0;
     int result = real(&pid, (const char *)a[1], (const posix_spawn_file_actions_t *)a[2], (const posix_spawnattr_t *)a[3],
                       (char *const *)a[4], use);
+    if (result == 0)
+        fsh_depart_as(departure, child.key, (uint32_t)pid);
+    else
+        fsh_depart_failed(departure);
     if (counts)
         fsh_fork_parent(result == 0 ? pid : -1);
     if (result == 0 && a[0])

@@ -57,6 +57,76 @@ rule='calls=write nth=2 fault=error:EIO'
   [[ $output == *set-user-ID* ]]
 }
 
+@test "run-121-if-the-program-becomes-one-that-cannot-be-met" {
+  run fs run -q --expect=any -r "$rule" -- /bin/sh -c "exec '$victims/tiny-static'"
+  [ "$status" -eq 121 ]
+  [[ $output == *tiny-static*"became"*static* ]]
+  # by fexecve's descriptor too
+  cat >by-fd.c <<'END'
+#include <fcntl.h>
+#include <unistd.h>
+int main(int argc, char **argv) { return fexecve(open(argv[1], O_RDONLY), argv + 1, environ) != 0; }
+END
+  gcc -D_GNU_SOURCE -o by-fd by-fd.c
+  run fs run -q --expect=any -r "$rule" -- ./by-fd "$victims/tiny-static"
+  [ "$status" -eq 121 ]
+  [[ $output == *tiny-static*static* ]]
+}
+
+@test "run-names-processes-that-lost-the-shim" {
+  fs run --json --log card -s 1 --expect=any -r "$rule" -- /bin/sh -c "'$victims/tiny-static'; env -i '$victims/tiny-static'; '$victims/tiny'; true" >/dev/null || true
+  jq -e --arg path "$victims/tiny-static" '.status == 0 and (.lost | length == 2 and
+    all(.path == $path and (.why | test("static")) and .pid > 1)) and .missing.lost_unnamed == 0' card
+  run fs run -s 1 --expect=any -r "$rule" -- /bin/sh -c "'$victims/tiny-static'; true"
+  [ "$status" -eq 0 ]
+  [[ $output == *"without the shim: "*tiny-static*"it is static"* ]]
+}
+
+@test "run-names-no-process-that-kept-the-shim-or-was-never-started" {
+  printf '#!/bin/sh\nexit 0\n' >script
+  chmod +x script
+  fs run --json --log card -s 1 --expect=any -r "$rule" -- /bin/sh -c "
+    '$victims/tiny'; env -i '$victims/tiny'; ./none; ./script; (exec '$victims/tiny'); exec /bin/sh -c './script; true'" >/dev/null 2>&1 || true
+  jq -e '.status == 0 and .lost == []' card
+  # and with children = skip there is nothing to lose
+  printf '[faultshim]\nchildren = skip\n[rule w]\ncalls = write\nfault = error EIO\n' >p.ini
+  fs run --json --log card -p p.ini --expect=any -- /bin/sh -c "'$victims/tiny-static'; true" >/dev/null || true
+  jq -e '.status == 0 and .lost == []' card
+}
+
+@test "run-names-spawned-and-set-user-id-processes" {
+  cat >spawns.c <<'END'
+#include <spawn.h>
+#include <stddef.h>
+#include <sys/wait.h>
+#include <unistd.h>
+int main(int argc, char **argv) {
+  char *none[] = {NULL}, *args[] = {argv[1], NULL};
+  pid_t pid;
+  if (posix_spawn(&pid, argv[1], NULL, NULL, args, none) || waitpid(pid, NULL, 0) != pid) return 1;
+  if (posix_spawn(&pid, "/none", NULL, NULL, args, none) == 0) return 2;
+  pid = vfork();
+  if (pid == 0) { execve(argv[2], args, none); _exit(9); }
+  int status;
+  return waitpid(pid, &status, 0) != pid || status;
+}
+END
+  gcc -o spawns spawns.c
+  fs run --json --log card -s 1 --expect=any -r "$rule" -- ./spawns "$victims/tiny-static" "$victims/tiny-static" >/dev/null || true
+  jq -e '.status == 0 and (.lost | length == 2 and all(.why | test("static")))' card
+  fs run --json --log card -s 1 --expect=any -r 'calls=write probability=0 fault=error:EIO' -- ./spawns "$victims/tiny" "$victims/tiny" >/dev/null
+  jq -e '.status == 0 and .lost == []' card
+  [ "$(id -u)" -eq 0 ] || return 0
+  if findmnt -no OPTIONS -T . | grep -q nosuid; then return 0; fi
+  cp "$victims/tiny" setuid-tiny
+  chown nobody setuid-tiny
+  chmod 4755 setuid-tiny
+  chmod 777 .
+  rm -f tiny
+  fs run --json --log card -s 1 --expect=any -r 'calls=write probability=0 fault=error:EIO' -- ./spawns /bin/true "$place/setuid-tiny" >/dev/null
+  jq -e '.status == 0 and (.lost | length == 1 and (.[0].why | test("set-user-ID")))' card
+}
+
 @test "run-124-timeout-ends-the-whole-tree" {
   local start=$SECONDS
   run fs run -q --timeout 300ms -r "$rule" -- /bin/sh -c 'sleep 77.7 & sleep 77.7'

@@ -216,10 +216,14 @@ a, b = socket.socketpair(); a.send(b"x"); os.read(b.fileno(), 1)'
   run clean chroot root /bin/sh -c '/bin/sh -c "echo here"; exit 3'
   [ "$status" -eq 3 ]
   says "here"
-  run --separate-stderr fs run -q -s 1 -o t.trace -r "$everything" -- chroot root /bin/sh -c '/bin/sh -c "echo here"; exit 3'
+  run --separate-stderr fs run -q -s 1 -o t.trace -r "$everything" -- /bin/sh -c "chroot root /bin/sh -c '/bin/sh -c \"echo here\"; exit 3'; exit \$?"
   [ "$status" -eq 3 ]
   says "here"
   [ -z "$stderr" ]
+  # as the program itself, it is one that the shim did not start in
+  run fs run -q -s 1 -o t.trace -r "$everything" -- chroot root /bin/sh -c 'exit 3'
+  [ "$status" -eq 121 ]
+  [[ $output == *"not within its reach"* ]]
 }
 @test "what-is-only-counted-is-not-named" {
   printf '[faultshim]\ntrace = faults\n[rule r]\ncalls = sendto\nnth = 70\nfault = delay 1us\n' >p.ini
