@@ -132,9 +132,21 @@ static void say_times(FILE *out, struct fsh_range range) {
 
 static void say_arguments(FILE *out, const struct fsh_fault_spec *f) {
     static const char *const whens[] = {"before", "after", "during"};
-    static const char *const hows[] = {"bits", "bytes", "to zeros", "to junk"};
+    static const char *const hows[] = {"bits", "bytes", "to zeros", "to junk", "by replacing"};
     static const char *const dists[] = {"", ", normally", ", by Pareto", ", log-uniformly"};
     switch (f->kind) {
+    case FAULT_TORN:
+        fprintf(out, ", sectors of %" PRIu64 " bytes%s", f->limit, f->dies ? ", then SIGKILL" : "");
+        break;
+    case FAULT_MISDIRECT:
+        if (f->to) {
+            fputs(" to ", out);
+            fsh_put_safe(out, f->to);
+        } else {
+            fprintf(out, " %s by ", f->back ? "back" : "on");
+            say_range(out, f->amount);
+        }
+        break;
     case FAULT_PAUSE:
     case FAULT_CPU:
     case FAULT_YIELD:
@@ -171,7 +183,11 @@ static void say_arguments(FILE *out, const struct fsh_fault_spec *f) {
         fputs(f->tree ? ", the whole run" : "", out);
         break;
     case FAULT_CORRUPT:
-        fputs(f->where == CORRUPT_TRANSIENT ? " what is read" : f->where == CORRUPT_STORED ? " what is written" : "", out);
+        fputs(f->where == CORRUPT_TRANSIENT ? " what is read"
+              : f->where == CORRUPT_STORED  ? " what is written"
+              : f->where == CORRUPT_AT_REST ? " the file itself,"
+                                            : "",
+              out);
         if (f->how <= CORRUPT_BYTES) {
             fputc(' ', out);
             say_range(out, f->amount);

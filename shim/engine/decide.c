@@ -29,10 +29,16 @@ static bool can_be_partial(const struct fsh_facts *facts) {
     return facts->size >= 2;
 }
 
+static uint64_t sector_of(const struct fsh_fault_spec *spec, const struct fsh_facts *facts) {
+    return facts->direct && spec->limit < DIRECT_ALIGN ? DIRECT_ALIGN : spec->limit;
+}
+
 /* Only for what the plan found to depend on the size. */
 static bool can_act(const struct fsh_fault_spec *spec, const struct fsh_facts *facts) {
     if (spec->kind == FAULT_SHORT || spec->kind == FAULT_CRASH)
         return can_be_partial(facts);
+    if (spec->kind == FAULT_TORN)
+        return facts->size > sector_of(spec, facts);
     return facts->size > 0;
 }
 
@@ -138,13 +144,23 @@ static uint64_t draw_yield(const struct fsh_fault_spec *spec, uint64_t word, uin
 
 /* Bits or bytes of the buffer that are changed; zero and junk change all of it. */
 static uint64_t draw_changes(const struct fsh_fault_spec *spec, const struct fsh_facts *facts, uint64_t word) {
-    if (spec->how == CORRUPT_ZERO || spec->how == CORRUPT_JUNK)
-        return facts->size;
+    if (spec->how == CORRUPT_REPLACE)
+        return spec->n_to;
     uint64_t n = draw_range(spec->amount, word);
     uint64_t most = facts->size;
+    if (spec->where == CORRUPT_AT_REST && most == 0) /* a call that names no part of the file */
+        return spec->how == CORRUPT_ZERO || spec->how == CORRUPT_JUNK ? FSH_SECTOR : n;
+    if (spec->how == CORRUPT_ZERO || spec->how == CORRUPT_JUNK)
+        return most;
     if (spec->how == CORRUPT_BITS)
         most = most > UINT64_MAX / 8 ? UINT64_MAX : most * 8;
     return n < most ? n : most;
+}
+
+/* Sectors that are lost: neither none nor all. */
+static uint64_t draw_sectors(const struct fsh_fault_spec *spec, const struct fsh_facts *facts, uint64_t word) {
+    uint64_t sectors = (facts->size - 1) / sector_of(spec, facts); /* one less than there are */
+    return sectors ? 1 + fsh_below(word, sectors) : 0;
 }
 
 void fsh_choose(const struct fsh_rule *rule, uint32_t alternatives, const struct fsh_facts *facts, uint64_t word,
@@ -190,6 +206,15 @@ void fsh_choose(const struct fsh_rule *rule, uint32_t alternatives, const struct
     case FAULT_CORRUPT:
         verdict->amount = draw_changes(spec, facts, word3);
         break;
+    case FAULT_TORN:
+        verdict->amount = facts->size ? draw_sectors(spec, facts, word3) : 0;
+        break;
+    case FAULT_MISDIRECT:
+        verdict->amount = spec->to ? 0 : draw_range(spec->amount, word3);
+        break;
+    case FAULT_TWICE:
+    case FAULT_SEEDED:
+    case FAULT_FILL:
     case FAULT_LOST:
         verdict->amount = facts->size;
         break;

@@ -219,22 +219,23 @@ static bool read_changes(struct parse *p, struct fsh_fault_spec *spec, uint8_t h
 
 static bool corrupt_argument(struct parse *p, struct fsh_fault_spec *spec, struct fsh_word word, struct fsh_word *rest) {
     struct fsh_word value;
-    (void)rest;
-    if (fsh_word_is(word, "at-rest") || fsh_fault_argument(word, "replace", &value))
-        return fail(p, "corrupt '%.*s' is not yet supported; write transient or stored, and bits=N, bytes=N, zero or junk",
-                    FSH_WORD(word));
-    if (fsh_word_is(word, "transient") || fsh_word_is(word, "stored")) {
+    if (fsh_word_is(word, "transient") || fsh_word_is(word, "stored") || fsh_word_is(word, "at-rest")) {
         if (spec->where != CORRUPT_EITHER)
-            return fail(p, "corrupt is told twice where; write transient or stored, or neither for both");
-        spec->where = fsh_word_is(word, "stored") ? CORRUPT_STORED : CORRUPT_TRANSIENT;
+            return fail(p, "corrupt is told twice where; write transient, stored or at-rest, or none of them for the first two");
+        spec->where = fsh_word_is(word, "at-rest")  ? CORRUPT_AT_REST
+                      : fsh_word_is(word, "stored") ? CORRUPT_STORED
+                                                    : CORRUPT_TRANSIENT;
         return true;
     }
+    bool replace = fsh_fault_argument(word, "replace", &value);
     bool zero = fsh_word_is(word, "zero"), junk = fsh_word_is(word, "junk");
     bool bits = fsh_fault_argument(word, "bits", &value), bytes = !bits && fsh_fault_argument(word, "bytes", &value);
-    if (!zero && !junk && !bits && !bytes)
+    if (!zero && !junk && !bits && !bytes && !replace)
         return fsh_fault_no_argument(p, spec, word);
     if (spec->amount.hi || spec->how != CORRUPT_BITS)
-        return fail(p, "corrupt is told twice how; write one of bits=N, bytes=N, zero and junk");
+        return fail(p, "corrupt is told twice how; write one of bits=N, bytes=N, zero, junk and replace");
+    if (replace)
+        return fsh_fault_replace(p, spec, value, rest);
     if (zero || junk) {
         spec->how = zero ? CORRUPT_ZERO : CORRUPT_JUNK;
         return true;
@@ -282,6 +283,8 @@ static bool finish_fault(struct parse *p, struct fsh_fault_spec *spec) {
     case FAULT_CORRUPT:
         if (!spec->amount.hi)
             spec->amount = (struct fsh_range){1, 1};
+        if (spec->how == CORRUPT_REPLACE && spec->where == CORRUPT_AT_REST)
+            return fail(p, "replace acts on what is read or written, not at-rest; write transient or stored");
         return true;
     case FAULT_EARLY:
         if (spec->when != WHEN_DURING)

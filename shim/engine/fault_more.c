@@ -55,6 +55,118 @@ static bool memory_argument(struct parse *p, struct fsh_fault_spec *spec, struct
     return spec->limit ? true : fail(p, "for=0 gives the memory back at once; write a time above 0, as in for=5s");
 }
 
+/* --- texts --- */
+
+static int hex_digit(char c) {
+    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+/* What stands after a backslash: 0 at an end that comes too early, or for what means nothing. */
+static size_t read_escape(const char *at, size_t left, char *byte) {
+    static const char names[] = "nrt0\\\"'", bytes[] = "\n\r\t\0\\\"'";
+    if (left >= 3 && *at == 'x' && hex_digit(at[1]) >= 0 && hex_digit(at[2]) >= 0) {
+        *byte = (char)(hex_digit(at[1]) * 16 + hex_digit(at[2]));
+        return 3;
+    }
+    const char *found = left ? memchr(names, *at, sizeof names - 1) : NULL;
+    if (!found)
+        return 0;
+    *byte = bytes[found - names];
+    return 1;
+}
+
+/* A text in quotes at the front of *rest, with escapes; it is cut off there. */
+static bool quoted(struct parse *p, struct fsh_word *rest, const char **text, uint32_t *n) {
+    char quote = rest->n ? *rest->p : '\0', *out = NULL;
+    size_t at = 1, len = 0;
+    if (quote == '"' || quote == '\'')
+        out = fsh_arena_get(p->arena, rest->n);
+    else
+        return fail(p, "replace has no quotes around its texts; write replace=\"OLD\"->\"NEW\"");
+    if (!out)
+        return fsh_parse_full(p);
+    while (at < rest->n && rest->p[at] != quote) {
+        char byte = rest->p[at++];
+        size_t used = byte == '\\' ? read_escape(rest->p + at, rest->n - at, &byte) : 0;
+        if (byte == '\\' && !used)
+            return fail(p, "a backslash in replace stands before none of \\ \" ' n r t 0 and xHH; write one of them");
+        at += used;
+        out[len++] = byte;
+    }
+    if (at >= rest->n)
+        return fail(p, "a quote in replace is never closed; close it (a ';' after a blank starts a comment, even between quotes)");
+    *rest = (struct fsh_word){rest->p + at + 1, rest->n - at - 1};
+    *text = out;
+    *n = (uint32_t)len;
+    return true;
+}
+
+bool fsh_fault_replace(struct parse *p, struct fsh_fault_spec *spec, struct fsh_word value, struct fsh_word *rest) {
+    struct fsh_word text = {value.p, (size_t)(rest->p + rest->n - value.p)};
+    if (!quoted(p, &text, &spec->from, &spec->n_from))
+        return false;
+    if (!fsh_word_begins(text, "->"))
+        return fail(p, "replace has no '->' after its first text; write replace=\"OLD\"->\"NEW\"");
+    text = (struct fsh_word){text.p + 2, text.n - 2};
+    if (!quoted(p, &text, &spec->to, &spec->n_to))
+        return false;
+    *rest = text;
+    spec->how = CORRUPT_REPLACE;
+    if (!spec->n_from || !spec->n_to)
+        return fail(p, "replace needs a text on both sides; write replace=\"OLD\"->\"NEW\"");
+    return true;
+}
+
+/* --- files --- */
+
+static bool torn_argument(struct parse *p, struct fsh_fault_spec *spec, struct fsh_word word) {
+    struct fsh_word value;
+    if (fsh_fault_argument(word, "then", &value)) {
+        spec->dies = fsh_word_is(value, "crash");
+        return spec->dies ? true : fail(p, "then has no '%.*s'; write then=crash", FSH_WORD(value));
+    }
+    if (!fsh_fault_argument(word, "sector", &value))
+        return fsh_fault_no_argument(p, spec, word);
+    if (!fsh_parse_value(p, "sector", value, &spec->limit, fsh_value_size))
+        return false;
+    if (spec->limit == 0 || spec->limit > INT32_MAX)
+        return fail(p, "a sector of %llu bytes is out of bounds; write 1..2147483647, as in 512", (unsigned long long)spec->limit);
+    return true;
+}
+
+static bool misdirect_argument(struct parse *p, struct fsh_fault_spec *spec, struct fsh_word word) {
+    struct fsh_word value;
+    if (spec->to || spec->amount.hi)
+        return fail(p, "misdirect is told twice where to, and '%.*s' is the second; write one of by= and to=", FSH_WORD(word));
+    if (fsh_fault_argument(word, "to", &value)) {
+        spec->to = fsh_arena_text(p->arena, value.p, value.n);
+        spec->n_to = (uint32_t)value.n;
+        if (!spec->to)
+            return fsh_parse_full(p);
+        return value.n ? true : fail(p, "to= names no file; write a pattern as of path, as in to=*.log");
+    }
+    if (!fsh_fault_argument(word, "by", &value))
+        return fsh_fault_no_argument(p, spec, word);
+    spec->back = value.n && *value.p == '-';
+    value.p += spec->back;
+    value.n -= spec->back;
+    return fsh_fault_amount(p, spec, "size", value, fsh_value_size);
+}
+
+static bool fill_argument(struct parse *p, struct fsh_fault_spec *spec, struct fsh_word word) {
+    struct fsh_word value;
+    if (fsh_word_is(word, "junk")) {
+        spec->how = CORRUPT_JUNK;
+        return true;
+    }
+    if (!fsh_fault_argument(word, "byte", &value))
+        return fsh_fault_no_argument(p, spec, word);
+    if (fsh_value_seed(value, &spec->limit) || spec->limit > 255)
+        return fail(p, "'%.*s' is no byte; write byte=0..255, or byte=0xff", FSH_WORD(value));
+    spec->how = CORRUPT_BYTES;
+    return true;
+}
+
 bool fsh_fault_more_argument(struct parse *p, struct fsh_fault_spec *spec, struct fsh_word word, struct fsh_word *rest) {
     (void)rest;
     switch (spec->kind) {
@@ -68,6 +180,12 @@ bool fsh_fault_more_argument(struct parse *p, struct fsh_fault_spec *spec, struc
         return duration(p, spec, word);
     case FAULT_MEMORY:
         return memory_argument(p, spec, word);
+    case FAULT_TORN:
+        return torn_argument(p, spec, word);
+    case FAULT_MISDIRECT:
+        return misdirect_argument(p, spec, word);
+    case FAULT_FILL:
+        return fill_argument(p, spec, word);
     default:
         return fsh_fault_no_argument(p, spec, word);
     }
@@ -88,6 +206,16 @@ bool fsh_fault_more_finish(struct parse *p, struct fsh_fault_spec *spec) {
     case FAULT_MEMORY:
         spec->limit = spec->limit ? spec->limit : 10 * second;
         return spec->amount.hi ? true : fail(p, "memory has no size; write one, as in memory 64MiB");
+    case FAULT_TORN:
+        spec->limit = spec->limit ? spec->limit : FSH_SECTOR;
+        spec->signal = SIGKILL;
+        return true;
+    case FAULT_MISDIRECT:
+        return spec->to || spec->amount.hi ? true : fail(p, "misdirect is not told where to; write by=4KiB, or to=*.log");
+    case FAULT_FILL:
+        if (spec->how == CORRUPT_BITS)
+            spec->limit = 0xa5;
+        return true;
     case FAULT_YIELD:
         if (!spec->amount.hi)
             spec->amount = (struct fsh_range){1000, moment};

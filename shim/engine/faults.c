@@ -77,6 +77,17 @@ bool fsh_fault_fits(enum fsh_fault_kind fault, enum fsh_call call, enum fsh_kind
         return fsh_call_has_data(call) && kind != FSH_ON_EVENT;
     case FIT_LOST:
         return roles->sync || (class == C_FILE_WRITE && (roles->in || roles->iov_in));
+    case FIT_PLACED:
+    case FIT_TORN:
+        return class == C_FILE_WRITE && (roles->in || roles->iov_in);
+    case FIT_TWICE:
+        return class == C_FILE_WRITE && (roles->in || roles->iov_in) && !roles->offset;
+    case FIT_FILE:
+        return kind == FSH_ON_FILE && roles->fd && class != C_FILE_CLOSE;
+    case FIT_RANDOM:
+        return (class == C_RANDOM_READ || (class == C_FILE_READ && kind == FSH_ON_FILE)) && (roles->out || roles->iov_out);
+    case FIT_FILL:
+        return class == C_MEMORY_ALLOC && call != CALL_calloc;
     case FIT_SLEEP:
         return roles->sleeps != SLEEP_NONE;
     }

@@ -90,6 +90,8 @@ bool fsh_fault_errno(struct parse *p, struct fsh_fault_spec *spec, struct fsh_wo
 /* DURATION or DURATION..DURATION, SIZE or SIZE..SIZE: the fault's amount. */
 bool fsh_fault_amount(struct parse *p, struct fsh_fault_spec *spec, const char *what, struct fsh_word word,
                       const char *(*read)(struct fsh_word, uint64_t *));
+/* replace="OLD"->"NEW": the texts may hold blanks, so they are read from the line itself. */
+bool fsh_fault_replace(struct parse *p, struct fsh_fault_spec *spec, struct fsh_word value, struct fsh_word *rest);
 /* fault_more.c: the kinds that fault_line.c leaves to it, argument by argument, and what the whole must fulfil. */
 bool fsh_fault_more_argument(struct parse *p, struct fsh_fault_spec *spec, struct fsh_word word, struct fsh_word *rest);
 bool fsh_fault_more_finish(struct parse *p, struct fsh_fault_spec *spec);

@@ -54,19 +54,48 @@ static bool allows_any(const struct fsh_rule *rule, const struct fsh_fault_spec 
     return false;
 }
 
+bool fsh_names_random(const char *pattern) {
+    return !strcmp(pattern, "/dev/urandom") || !strcmp(pattern, "/dev/random") || !strcmp(pattern, "/dev/*random");
+}
+
+static bool reads_random_only(const struct fsh_rule *rule) {
+    for (unsigned i = 0; i < rule->path.n; i++)
+        if (!fsh_names_random(rule->path.v[i]))
+            return false;
+    return rule->path.n > 0;
+}
+
+/* In the file itself: before it is opened, or while it is open. */
+static bool acts_at_rest(unsigned call, unsigned kind) {
+    const struct fsh_call_row *row = &fsh_calls[call];
+    uint8_t class = row->class_of[kind];
+    return kind == FSH_ON_FILE && !row->roles.observed && !row->roles.write &&
+           (class == C_FILE_OPEN || ((class == C_FILE_READ || class == C_FILE_WRITE || class == C_FILE_SYNC) && row->roles.fd));
+}
+
+static bool acts_by_replacing(const struct fsh_fault_spec *spec, unsigned kind) {
+    return kind != FSH_ON_FILE || spec->n_from == spec->n_to; /* what follows in a file would not stand in its place */
+}
+
 /* Whether the kind of fault, with its arguments but without its errnos, can act there. */
-static bool acts(const struct fsh_fault_spec *spec, unsigned call, unsigned kind) {
+static bool acts(const struct fsh_rule *rule, const struct fsh_fault_spec *spec, unsigned call, unsigned kind) {
+    if (spec->kind == FAULT_CORRUPT && spec->where == CORRUPT_AT_REST)
+        return acts_at_rest(call, kind);
     if (!fsh_fault_fits(spec->kind, call, kind))
         return false;
     if (spec->kind == FAULT_CRASH && spec->when == WHEN_DURING)
         return fsh_fault_fits(FAULT_SHORT, call, kind);
+    if (spec->kind == FAULT_SEEDED && kind == FSH_ON_FILE)
+        return reads_random_only(rule);
+    if (spec->kind == FAULT_CORRUPT && spec->how == CORRUPT_REPLACE && !acts_by_replacing(spec, kind))
+        return false;
     if (spec->kind == FAULT_CORRUPT && spec->where != CORRUPT_EITHER)
         return spec->where == CORRUPT_STORED ? fsh_call_writes(call) : fsh_call_reads(call);
     return true;
 }
 
 static bool fits(const struct fsh_rule *rule, const struct fsh_fault_spec *spec, unsigned call, unsigned kind) {
-    return acts(spec, call, kind) && (spec->n_errnos == 0 || allows_any(rule, spec, call, kind));
+    return acts(rule, spec, call, kind) && (spec->n_errnos == 0 || allows_any(rule, spec, call, kind));
 }
 
 /* Selection. */
@@ -183,7 +212,7 @@ static bool selected(const struct selection *selection, unsigned call, unsigned 
 static bool call_fits(const struct fsh_rule *rule, const struct fsh_fault_spec *spec, int e, const struct selection *selection,
                       unsigned call) {
     for (unsigned k = 0; k < FSH_KINDS; k++)
-        if (selected(selection, call, k) && acts(spec, call, k) && (e == 0 || fsh_rule_allows(rule, call, k, e)))
+        if (selected(selection, call, k) && acts(rule, spec, call, k) && (e == 0 || fsh_rule_allows(rule, call, k, e)))
             return true;
     return false;
 }
@@ -227,6 +256,7 @@ static int check_named(const struct fsh_rule *rule, const struct fsh_fault_spec 
         return refuse(error, rule, spec->line, "%s%s can't act on %s, which rule %s names; write a rule of its own for it",
                       fsh_faults[spec->kind].name,
                       spec->kind == FAULT_CRASH && spec->when == WHEN_DURING            ? " during"
+                      : spec->kind == FAULT_CORRUPT && spec->where == CORRUPT_AT_REST   ? " at-rest"
                       : spec->kind == FAULT_CORRUPT && spec->where == CORRUPT_STORED    ? " stored"
                       : spec->kind == FAULT_CORRUPT && spec->where == CORRUPT_TRANSIENT ? " transient"
                                                                                         : "",
@@ -320,8 +350,13 @@ static bool depends_on_size(const struct fsh_fault_spec *spec, unsigned call) {
         return spec->when == WHEN_DURING;
     case FAULT_LOST:
         return !fsh_calls[call].roles.sync;
-    case FAULT_SHORT:
     case FAULT_CORRUPT:
+        return spec->where != CORRUPT_AT_REST || spec->how == CORRUPT_REPLACE;
+    case FAULT_SHORT:
+    case FAULT_TORN:
+    case FAULT_MISDIRECT:
+    case FAULT_TWICE:
+    case FAULT_SEEDED:
     case FAULT_EARLY:
         return true;
     default:

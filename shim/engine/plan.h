@@ -70,8 +70,8 @@ enum fsh_key { KEY_DEFAULT, KEY_THREAD, KEY_RESOURCE, KEY_SITE, KEY_RUN };
 enum fsh_sticky { STICKY_NO, STICKY_RESOURCE, STICKY_RULE };
 enum fsh_when { WHEN_BEFORE, WHEN_AFTER, WHEN_DURING };
 enum fsh_dist { DIST_UNIFORM, DIST_NORMAL, DIST_PARETO, DIST_LOG_UNIFORM };
-enum fsh_corrupt_how { CORRUPT_BITS, CORRUPT_BYTES, CORRUPT_ZERO, CORRUPT_JUNK };
-enum fsh_corrupt_where { CORRUPT_EITHER, CORRUPT_TRANSIENT, CORRUPT_STORED };
+enum fsh_corrupt_how { CORRUPT_BITS, CORRUPT_BYTES, CORRUPT_ZERO, CORRUPT_JUNK, CORRUPT_REPLACE };
+enum fsh_corrupt_where { CORRUPT_EITHER, CORRUPT_TRANSIENT, CORRUPT_STORED, CORRUPT_AT_REST };
 enum fsh_trace_mode { TRACE_ALL, TRACE_FAULTS, TRACE_OFF };
 enum fsh_children { CHILDREN_FOLLOW, CHILDREN_SKIP };
 enum fsh_headstart { HEADSTART_NONE, HEADSTART_TIME, HEADSTART_CALLS, HEADSTART_LISTEN };
@@ -83,10 +83,12 @@ struct fsh_fault_spec {
     uint8_t kind;  /* enum fsh_fault_kind */
     uint8_t when;  /* enum fsh_when: delay, crash */
     uint8_t dist;  /* enum fsh_dist: delay */
-    uint8_t how;   /* enum fsh_corrupt_how */
+    uint8_t how;   /* enum fsh_corrupt_how; fill: CORRUPT_BYTES or CORRUPT_JUNK */
     uint8_t where; /* enum fsh_corrupt_where */
     bool tree;     /* crash: the whole run */
     bool exits;    /* crash: by exit status, not signal */
+    bool dies;     /* torn: then=crash */
+    bool back;     /* misdirect: towards the start */
     int signal;    /* crash: default SIGKILL; signal */
     int status;    /* crash: exit status */
     unsigned line;
@@ -97,7 +99,9 @@ struct fsh_fault_spec {
     uint64_t jitter;         /* delay: ± ns; with dist=normal sigma, in ns */
     uint64_t spike;          /* delay: a word below this multiplies it… */
     uint64_t spike_factor;   /* …by this; 0: no spikes */
-    uint64_t limit;          /* stall: ns, UINT64_MAX for no end; memory: ns that it is kept */
+    uint64_t limit; /* stall: ns, UINT64_MAX for no end; memory: ns that it is kept; torn: bytes of a sector; fill: the byte */
+    const char *from, *to; /* corrupt replace: the texts; misdirect: the glob */
+    uint32_t n_from, n_to; /* their lengths */
 };
 
 /* `calls`: which pairs of call and kind a rule takes in. */
@@ -214,6 +218,10 @@ struct fsh_plan {
  * Returns 0, -EINVAL with *error set, or -ENOMEM. */
 int fsh_plan_build(struct fsh_plan *plan, const struct fsh_profile *profile, uint64_t seed, struct fsh_arena *arena,
                    struct fsh_error *error);
+
+/* Whether a pattern of `path` can match nothing but the devices of random bytes. */
+bool fsh_names_random(const char *pattern);
+enum { FSH_SECTOR = 512 };
 
 /* Whether `e` may be what the rule makes the call report: an errno of its manual page, or any of its kind with any-errno. */
 bool fsh_rule_allows(const struct fsh_rule *rule, unsigned call, unsigned kind, int e);

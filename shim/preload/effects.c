@@ -139,7 +139,7 @@ static void die_by(int signal_number) {
     fsh_sys3(SYS_tgkill, pid, tid, SIGKILL);
 }
 
-static void die(const struct fsh_fault_spec *spec) {
+void fsh_die(const struct fsh_fault_spec *spec) {
     if (spec->tree)
         kill_tree();
     if (spec->exits)
@@ -149,11 +149,11 @@ static void die(const struct fsh_fault_spec *spec) {
 
 long fsh_effect_crash(const struct fsh_action *x) {
     if (x->spec->when == WHEN_BEFORE)
-        die(x->spec);
+        fsh_die(x->spec);
     long result = x->spec->when == WHEN_DURING ? fsh_partial(x, x->verdict->amount) : fsh_real_call(x);
     if (x->spec->when != WHEN_BEFORE) {
         int e = errno;
-        die(x->spec);
+        fsh_die(x->spec);
         errno = e;
     }
     return result;
@@ -166,6 +166,9 @@ static long (*const effects[FSH_FAULTS])(const struct fsh_action *) = {
     [FAULT_DELAY] = fsh_effect_delay,   [FAULT_CRASH] = fsh_effect_crash,
     [FAULT_STALL] = fsh_effect_stall,   [FAULT_SIGNAL] = fsh_effect_signal,
     [FAULT_PAUSE] = fsh_effect_pause,   [FAULT_CPU] = fsh_effect_cpu,
+    [FAULT_TORN] = fsh_effect_torn,     [FAULT_MISDIRECT] = fsh_effect_misdirect,
+    [FAULT_TWICE] = fsh_effect_twice,   [FAULT_EVICT] = fsh_effect_evict,
+    [FAULT_SEEDED] = fsh_effect_seeded, [FAULT_FILL] = fsh_effect_fill,
     [FAULT_MEMORY] = fsh_effect_memory, [FAULT_YIELD] = fsh_effect_yield,
     [FAULT_SHORT] = fsh_effect_short,   [FAULT_CORRUPT] = fsh_effect_corrupt,
     [FAULT_LOST] = fsh_effect_lost,     [FAULT_EARLY] = fsh_effect_early,

@@ -29,6 +29,14 @@ long fsh_effect_short(const struct fsh_action *action);
 long fsh_effect_corrupt(const struct fsh_action *action);
 long fsh_effect_lost(const struct fsh_action *action);
 long fsh_effect_early(const struct fsh_action *action);
+long fsh_effect_torn(const struct fsh_action *action);
+long fsh_effect_misdirect(const struct fsh_action *action);
+long fsh_effect_twice(const struct fsh_action *action);
+long fsh_effect_evict(const struct fsh_action *action);
+long fsh_effect_seeded(const struct fsh_action *action);
+long fsh_effect_fill(const struct fsh_action *action);
+/* The part of fsh_effect_corrupt that acts on the file itself. */
+long fsh_corrupt_at_rest(const struct fsh_action *action);
 
 /* The real call. */
 static inline long fsh_real_call(const struct fsh_action *action) {
@@ -36,6 +44,16 @@ static inline long fsh_real_call(const struct fsh_action *action) {
 }
 /* The call's own way of saying that it failed with `e`. */
 long fsh_fail(const struct fsh_call_row *row, const long *a, int e);
+/* Where the call's data stands in the program's memory. `one` is room for calls with a single buffer. */
+struct fsh_buffers {
+    struct iovec *v;
+    int n;
+};
+struct fsh_buffers fsh_buffers_of(const struct fsh_action *action, struct iovec *one);
+/* The same call on other buffers. */
+long fsh_call_with(const struct fsh_action *action, struct iovec *v, int n);
+/* The process dies as `crash` says it. Returns only from a SIGTERM that the program handles. */
+void fsh_die(const struct fsh_fault_spec *spec);
 /* The call with only the first `amount` bytes (or messages). */
 long fsh_partial(const struct fsh_action *action, uint64_t amount);
 /* Whether the call's result says that it succeeded. */

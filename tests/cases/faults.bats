@@ -329,6 +329,120 @@ END
   says_like "read 10 bits=* bytes=10 zeros=10" "read 0"
 }
 
+@test "corrupt-at-rest-changes-the-file-itself" {
+  bare say on:file write:1000
+  touch -d '2001-02-03' data
+  # what is read is damaged, stays damaged, and shows in a mapping that stood before
+  run_say 'calls=read nth=1 fault=corrupt:at-rest,bits=3' on:file map mapped read:1000 mapped content
+  says "mapped 1000" "read 1000 bits=3 bytes=3 zeros=0" "mapped 1000 bits=3 bytes=3 zeros=0" "content 1000 bits=3 bytes=3 zeros=0"
+  [ "$(date -r data +%Y)" -eq 2001 ]
+  faults | jq -e '.fault == "corrupt" and .amount == 3'
+  # on a descriptor that can't write, before the file is opened, and after it was written
+  bare say on:file write:1000
+  run_say 'calls=open path=**/data nth=1 fault=corrupt:at-rest,bytes=4' open:data content
+  [[ $output =~ open\ ok.content\ 1000\ bits=[0-9]+\ bytes=4\  ]]
+  rm data
+  run_say 'calls=write fault=corrupt:at-rest,zero' on:file write:300 content
+  says_like "write 300" "content 300 bits=* bytes=300 zeros=300"
+  rm data
+  run_say 'calls=fsync fault=corrupt:at-rest,junk' on:file write:5000 fsync content
+  [[ $output =~ content\ 5000\ bits=[0-9]+\ bytes=5[01][0-9]\  ]]
+}
+
+@test "corrupt-replace-puts-one-text-in-the-place-of-another" {
+  run_say 'calls=write fault=corrupt:replace="old"->"new"' on:file text:old-gold on:unix text:old-gold read_text
+  says "text 8" "text 8" "text new-gnew"
+  [ "$(cat data)" = new-gnew ]
+  # longer and shorter on sockets and pipes: the program hears of its own length
+  run_say 'calls=send,write fault=corrupt:replace="200 OK"->"503 Service Unavailable"' on:unix text:'HTTP/1.1 200 OK' read_text
+  says "text 15" "text HTTP/1.1 503 Service Unavailable"
+  run_say 'calls=read fault=corrupt:replace="20\x30"->"4"' on:pipe text:'a 200 b 200' read_text
+  says "text 11" "text a 4 b 4"
+  # no more than the program's buffer holds
+  run_say 'calls=read fault=corrupt:replace="a"->"xyz"' on:unix text:aaaa read_text:7
+  says "text 4" "text xyzxyzx"
+  faults | jq -e '.fault == "corrupt" and .amount == 3'
+}
+
+# --- torn, misdirect, twice, evict ---
+
+@test "torn-leaves-some-sectors-out-and-reports-all" {
+  run_say 'calls=write fault=torn' on:file write:5120 offset content
+  [[ ${lines[0]} == "write 5120" && ${lines[1]} == "offset 5120" ]]
+  [[ ${lines[2]} =~ ^content\ 5120\ bits=[0-9]+\ bytes=([0-9]+)\ zeros=([0-9]+)$ ]]
+  [ "${BASH_REMATCH[1]}" -eq "${BASH_REMATCH[2]}" ]
+  [ $((BASH_REMATCH[1] % 512)) -eq 0 ] && [ "${BASH_REMATCH[1]}" -gt 0 ] && [ "${BASH_REMATCH[1]}" -lt 5120 ]
+  faults | jq -e --argjson n $((BASH_REMATCH[1] / 512)) '.fault == "torn" and .amount == $n'
+  # what was there before stays where a sector is lost; sectors count from the start of the file
+  bare say on:file rewind write:5120
+  run_say 'calls=pwrite fault=torn:sector=100' on:file pwrite:150 pwrite:30 content
+  [[ ${lines[1]} == "pwrite 30" && ${lines[2]} == "content 5120" ]]
+  # every write with a buffer, and at the end of a file too
+  local call
+  for call in write pwrite writev pwritev pwritev2; do
+    rm data
+    run_say "calls=$call fault=torn:sector=64" on:file append $call:640 content
+    [[ $output =~ ^$call\ 640.content\ 640\ bits=[0-9]+\ bytes=([0-9]+)\ zeros ]] || { echo "$call: $output" && return 1; }
+    [ $((BASH_REMATCH[1] % 64)) -eq 0 ] && [ "${BASH_REMATCH[1]}" -gt 0 ] && [ "${BASH_REMATCH[1]}" -lt 640 ]
+  done
+  # a write within one sector is whole
+  run_say 'calls=write fault=torn' on:file write:512
+  [ "$(faults | wc -l)" -eq 0 ]
+}
+
+@test "torn-with-crash-leaves-the-pieces-behind" {
+  run_say 'calls=write fault=torn:then=crash' on:file write:5120
+  [ "$status" -eq 137 ]
+  run bare say on:file content
+  [[ $output =~ ^content\ 5120\ bits=[0-9]+\ bytes=([0-9]+)\ zeros=([0-9]+)$ ]]
+  [ "${BASH_REMATCH[1]}" -eq "${BASH_REMATCH[2]}" ] && [ "${BASH_REMATCH[1]}" -gt 0 ]
+}
+
+@test "misdirect-writes-to-another-offset" {
+  run_say 'calls=write nth=2 fault=misdirect:by=400' on:file write:100 write:100 write:100 offset
+  says "write 100" "write 100" "write 100" "offset 300"
+  [ "$(stat -c %s data)" -eq 600 ]
+  # the place that was meant is a hole, the other one holds the bytes
+  cmp <(dd if=data bs=1 skip=100 count=100 2>/dev/null) <(head -c 100 /dev/zero)
+  cmp <(dd if=data bs=1 skip=500 count=100 2>/dev/null) <(bare say on:file:whole write:300 >/dev/null; dd if=whole bs=1 skip=100 count=100 2>/dev/null)
+  faults | jq -e '.fault == "misdirect" and .amount == 400'
+  rm data
+  run_say 'calls=pwrite nth=2 fault=misdirect:by=-60' on:file pwrite:100 pwrite:100
+  [ "$(stat -c %s data)" -eq 140 ]
+  rm data
+  run_say 'calls=write nth=2 fault=misdirect:by=50' on:file append write:100 write:100
+  [ "$(stat -c %s data)" -eq 250 ]
+}
+
+@test "misdirect-writes-to-another-file" {
+  # one that the program has open, or one of that very name; if there is none, the write goes where it belongs
+  run_say 'calls=write path=**/data fault=misdirect:to=**/oth*' on:file:other write:10 on:file:data write:100 offset
+  says "write 10" "write 100" "offset 100"
+  [ "$(stat -c %s data)" -eq 0 ] && [ "$(stat -c %s other)" -eq 100 ]
+  run_say 'calls=write path=**/data fault=misdirect:to=third' on:file:data write:100
+  [ "$(stat -c %s data)" -eq 100 ]
+  touch third
+  run_say 'calls=write path=**/data fault=misdirect:to=third' on:file:data write:100
+  [ "$(stat -c %s third)" -eq 100 ]
+}
+
+@test "twice-writes-twice" {
+  run_say 'calls=write,writev nth=1 fault=twice' on:file write:100 append writev:50 offset
+  says "write 100" "writev 50" "offset 250"
+  [ "$(stat -c %s data)" -eq 250 ]
+  cmp <(head -c 100 data) <(dd if=data bs=1 skip=100 count=100 2>/dev/null)
+  faults | jq -e '.fault == "twice" and .amount == 100'
+}
+
+@test "evict-drops-what-is-cached" {
+  run bare say on:file write:409600 cached
+  says "write 409600" "cached 100"
+  # some file systems are the page cache
+  case $(stat -f -c %T .) in tmpfs | ramfs | overlayfs) skip "files live in memory here" ;; esac
+  run_say 'calls=fsync fault=evict' on:file rewind write:409600 cached fsync cached content
+  [[ $output == *"cached 100"*"fsync ok"*"cached 0"*"content 409600" ]]
+}
+
 # --- lost ---
 
 @test "lost-write-reports-success-moves-the-offset-and-stores-nothing" {
@@ -351,6 +465,39 @@ END
   says "fsync ok" "fdatasync ok"
   run_say 'calls=@file.sync fault=lost' on:file write fsync fdatasync sync_file_range syncfs msync
   says "write 100" "fsync ok" "fdatasync ok" "sync_file_range ok" "syncfs ok" "msync ok"
+}
+
+# --- fill, seeded ---
+
+@test "fill-puts-a-pattern-into-fresh-memory" {
+  run_say 'calls=@memory.alloc fault=fill' fresh:1000
+  says "fresh 1000 of 0xa5" "fresh 20 of 0xa5"
+  run_say 'calls=@memory.alloc fault=fill:byte=0x11' fresh:1000
+  says "fresh 1000 of 0x11" "fresh 20 of 0x11"
+  run_say 'calls=@memory.alloc fault=fill:junk' fresh:1000
+  [[ $output =~ ^fresh\ ([0-9]+)\ of ]] && [ "${BASH_REMATCH[1]}" -lt 30 ]
+  # calloc promises zeros, and realloc what stood there before
+  run_say 'calls=@memory.alloc fault=fill' calloc realloc reallocarray posix_memalign aligned_alloc memalign valloc pvalloc
+  says "calloc ok" "realloc ok" "reallocarray ok" "posix_memalign ok" "aligned_alloc ok" "memalign ok" "valloc ok" "pvalloc ok"
+}
+
+@test "seeded-bytes-are-those-of-the-seed" {
+  local first
+  run_say 'calls=getrandom fault=seeded' random random
+  first=$output
+  [ "${lines[0]}" != "${lines[1]}" ]
+  run_say 'calls=getrandom fault=seeded' random random
+  [ "$output" = "$first" ]
+  seed=2 run_say 'calls=getrandom fault=seeded' random random
+  [ "$output" != "$first" ]
+  run_say 'calls=read path=/dev/urandom fault=seeded' urandom
+  first=$output
+  run_say 'calls=read path=/dev/urandom fault=seeded' urandom
+  [ "$output" = "$first" ]
+  run_say 'calls=getrandom,getentropy fault=seeded' getrandom:300 getentropy
+  says "getrandom 300" "getentropy ok"
+  run fs run -q -r 'calls=read path=/dev/zero fault=seeded' -- /bin/true
+  [ "$status" -eq 125 ] && [[ $output == *"seeded"* ]]
 }
 
 # --- early ---

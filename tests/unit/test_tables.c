@@ -94,7 +94,7 @@ static void faults_by_name(void **state) {
     (void)state;
     for (int i = 0; i < FSH_FAULTS; i++)
         assert_int_equal(fsh_fault_by_name(fsh_faults[i].name, strlen(fsh_faults[i].name)), i);
-    assert_int_equal(fsh_fault_by_name("torn", 4), -2);
+    assert_int_equal(fsh_fault_by_name("power-loss", 10), -2);
     assert_int_equal(fsh_fault_by_name("nonsense", 8), -1);
 }
 
@@ -125,6 +125,21 @@ static const struct {
     {FAULT_LOST, CALL_fsync, FSH_ON_FILE, true},
     {FAULT_LOST, CALL_sync, FSH_ON_NONE, true},
     {FAULT_LOST, CALL_msync, FSH_ON_NONE, true},
+    {FAULT_TORN, CALL_pwrite, FSH_ON_FILE, true},
+    {FAULT_TORN, CALL_write, FSH_ON_STREAM, false},
+    {FAULT_TORN, CALL_sendfile, FSH_ON_FILE, false},
+    {FAULT_MISDIRECT, CALL_writev, FSH_ON_FILE, true},
+    {FAULT_MISDIRECT, CALL_ftruncate, FSH_ON_FILE, false},
+    {FAULT_TWICE, CALL_write, FSH_ON_FILE, true},
+    {FAULT_TWICE, CALL_pwrite, FSH_ON_FILE, false},
+    {FAULT_EVICT, CALL_fsync, FSH_ON_FILE, true},
+    {FAULT_EVICT, CALL_open, FSH_ON_FILE, false},
+    {FAULT_SEEDED, CALL_getrandom, FSH_ON_NONE, true},
+    {FAULT_SEEDED, CALL_recv, FSH_ON_STREAM, false},
+    {FAULT_FILL, CALL_malloc, FSH_ON_NONE, true},
+    {FAULT_FILL, CALL_calloc, FSH_ON_NONE, false},
+    {FAULT_FILL, CALL_mmap, FSH_ON_NONE, false},
+    {FAULT_PAUSE, CALL_free, FSH_ON_NONE, false},
     {FAULT_EARLY, CALL_sleep, FSH_ON_NONE, true},
     {FAULT_EARLY, CALL_poll, FSH_ON_NONE, false},
     {FAULT_ERROR, CALL_sync, FSH_ON_NONE, false},

@@ -919,6 +919,85 @@ static void op_dup(const char *arg) {
     CHECK(fd >= 0);
     current = fd;
 }
+/* Further writes go to the end of the file. */
+static void op_append(const char *arg) {
+    (void)arg;
+    CHECK(fcntl(current, F_SETFL, O_APPEND) == 0);
+}
+/* The current file, mapped: its pages in the page cache, and what stands in it. */
+static unsigned char *map_file(size_t *size) {
+    struct stat st;
+    CHECK(fstat(current, &st) == 0 && st.st_size > 0);
+    *size = (size_t)st.st_size;
+    void *p = mmap(NULL, *size, PROT_READ, MAP_SHARED, current, 0);
+    CHECK(p != MAP_FAILED);
+    return p;
+}
+static void op_cached(const char *arg) {
+    size_t size, pages = 0;
+    unsigned char *p = map_file(&size), *there = in_bytes;
+    (void)arg;
+    CHECK(mincore(p, size, there) == 0);
+    for (size_t i = 0; i < (size + 4095) / 4096; i++)
+        pages += there[i] & 1;
+    print("cached %zu\n", pages);
+    munmap(p, size);
+}
+static unsigned char *kept_map;
+static size_t kept_size;
+static void op_map(const char *arg) {
+    (void)arg;
+    kept_map = map_file(&kept_size);
+}
+static void op_mapped(const char *arg) {
+    char text[80];
+    (void)arg;
+    differences(text, sizeof text, kept_map, kept_size, 0);
+    print("mapped %zu%s\n", kept_size, text);
+}
+/* text:WORDS writes them; reads until then say what came, as text. */
+static void op_text(const char *arg) {
+    errno = UNTOUCHED;
+    say_count("text", write(current, arg, strlen(arg)));
+}
+static void op_read_text(const char *arg) {
+    ssize_t n = read(source(), in_bytes, size_of(arg, 100));
+    print("text %.*s\n", (int)(n > 0 ? n : 0), (char *)in_bytes);
+}
+/* Of N bytes from malloc: how many are which byte. */
+static void say_fill(const char *name, const unsigned char *p, size_t from, size_t n) {
+    size_t same = 0;
+    for (size_t i = from; i < n; i++)
+        same += p[i] == p[from];
+    print("%s %zu of 0x%02x\n", name, same, p[from]);
+}
+static void op_fresh(const char *arg) {
+    size_t n = size_of(arg, 100);
+    unsigned char *volatile p = malloc(n);
+    CHECK(p);
+    say_fill("fresh", p, 0, n);
+    memset(p, 1, n);
+    p = realloc(p, 4 * n);
+    CHECK(p && p[0] == 1 && p[n - 1] == 1);
+    say_fill("fresh", p, 4 * n - 20, 4 * n);
+    free(p);
+}
+static void op_random(const char *arg) {
+    size_t n = size_of(arg, 8);
+    CHECK(getrandom(in_bytes, n, 0) == (ssize_t)n);
+    for (size_t i = 0; i < n; i++)
+        print("%02x", in_bytes[i]);
+    print("\n");
+}
+static void op_urandom(const char *arg) {
+    size_t n = size_of(arg, 8);
+    int fd = open("/dev/urandom", O_RDONLY);
+    CHECK(fd >= 0 && read(fd, in_bytes, n) == (ssize_t)n);
+    close(fd);
+    for (size_t i = 0; i < n; i++)
+        print("%02x", in_bytes[i]);
+    print("\n");
+}
 static void op_chdir(const char *arg) {
     CHECK(chdir(arg) == 0);
 }
@@ -982,6 +1061,7 @@ static const struct {
     OP(syscall_write) OP(syscall_getrandom) OP(io_uring_setup)
     OP(handle) OP(cpu) OP(resident) OP(heart) OP(gap)
     OP(nonblock) OP(direct) OP(dup) OP(offset) OP(rewind) OP(content) OP(timer) OP(chdir) OP(umask) OP(exit)
+    OP(append) OP(cached) OP(map) OP(mapped) OP(text) OP(read_text) OP(fresh) OP(random) OP(urandom)
     {"in-thread", op_in_thread}, {"in-child", op_in_child},
 /* clang-format on */
 #undef OP
