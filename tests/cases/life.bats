@@ -243,3 +243,60 @@ a, b = socket.socketpair(); a.send(b"x"); os.read(b.fileno(), 1)'
   run under 'calls=@file.write fault=lost' -- life write-nowhere
   [ "$status" -eq 0 ] || { echo "status $status: $output" && return 1; }
 }
+
+# Bare, under a rule on everything that never fires, and under one that slows a fifth of all calls down a little: says the same each time.
+same_in_any_case() { # VICTIM ARGUMENT...
+  local words
+  same_under_the_shim "$@"
+  rm -rf ./*
+  words=$(bare "$@" 2>&1)
+  rm -rf ./*
+  run under 'calls=* probability=20% fault=delay:20us' -- "$@"
+  [ "$status" -eq 0 ] || { echo "with delays: status $status: $output" && return 1; }
+  [ "$output" = "$words" ] || { diff <(echo "$words") <(echo "$output") && return 1; }
+}
+@test "threads-are-cancelled-wherever-they-wait" {
+  same_in_any_case waits cancelled
+}
+@test "signals-interrupt-or-restart-what-waits" {
+  same_in_any_case waits interrupted
+}
+@test "handlers-jump-out-of-what-waits" {
+  same_in_any_case waits jumps
+  # and what comes after is still considered
+  run under 'calls=pwrite path=**/waits nth=20 fault=error:EIO' -- waits jumps
+  [ "$status" -eq 99 ] && [[ $output == *EIO* ]]
+}
+@test "handlers-on-the-smallest-stacks-interrupt-anything" {
+  same_in_any_case waits small-stacks
+}
+@test "registers-and-the-red-zone-are-kept" {
+  same_in_any_case registers
+}
+@test "exceptions-and-cancellation-of-cxx-with-delays" {
+  same_in_any_case cxx
+}
+@test "shells-and-spawned-programs-of-several-threads" {
+  same_in_any_case life shells-in-threads
+}
+@test "a-program-becomes-a-daemon" {
+  same_in_any_case life daemon
+}
+@test "a-child-has-a-terminal-of-its-own" {
+  same_in_any_case life terminal
+}
+@test "a-child-on-its-parents-memory" {
+  same_in_any_case life borrowed-memory
+}
+@test "threads-with-the-smallest-stacks" {
+  same_in_any_case life small-threads
+}
+@test "libraries-are-loaded-by-several-threads-at-once" {
+  same_in_any_case life plugins-in-threads "$victims/plugin.so"
+}
+@test "data-arrives-in-spite-of-delays" {
+  same_in_any_case robust all 200000
+}
+@test "everything-that-libc-does-by-itself" {
+  same_in_any_case stdio all
+}

@@ -6,6 +6,7 @@
 #include <linux/seccomp.h>
 #include <netinet/in.h>
 #include <pthread.h>
+#include <pty.h>
 #include <sched.h>
 #include <signal.h>
 #include <spawn.h>
@@ -780,7 +781,168 @@ static int write_nowhere(int argc, char **argv) {
     return 0;
 }
 
+/* --- children by libc's own ways --- */
+
+static void *in_many_threads(void *arg) {
+    char words[64], answer[64];
+    for (int i = 0; i < 8; i++) {
+        snprintf(words, sizeof words, "echo %d %d", (int)(intptr_t)arg, i);
+        FILE *f = popen(words, "r");
+        CHECK(f && fgets(answer, sizeof answer, f) && !strncmp(answer, words + 5, strlen(words + 5)) && pclose(f) == 0);
+        snprintf(words, sizeof words, "exit %d", (int)(intptr_t)arg + i);
+        int status = system(words);
+        CHECK(WIFEXITED(status) && WEXITSTATUS(status) == (int)(intptr_t)arg + i);
+        pid_t pid;
+        char *const args[] = {self_path, (char *)"work", NULL};
+        CHECK(posix_spawn(&pid, self_path, NULL, NULL, args, environ) == 0 && exit_of(pid) == 0);
+        io();
+    }
+    return NULL;
+}
+
+static int shells_in_threads(int argc, char **argv) {
+    pthread_t threads[4];
+    (void)argc;
+    (void)argv;
+    for (int i = 0; i < 4; i++)
+        CHECK(pthread_create(&threads[i], NULL, in_many_threads, (void *)(intptr_t)i) == 0);
+    for (int i = 0; i < 4; i++)
+        CHECK(pthread_join(threads[i], NULL) == 0);
+    return 0;
+}
+
+/* The child goes on as a daemon, and says so in a file; a pipe tells when it is done. */
+static int becomes_daemon(int argc, char **argv) {
+    int pipes[2];
+    char c;
+    (void)argc;
+    (void)argv;
+    CHECK(pipe(pipes) == 0);
+    io();
+    pid_t pid = fork();
+    if (pid == 0) {
+        close(pipes[0]);
+        CHECK(daemon(1, 0) == 0);
+        io();
+        FILE *f = fopen("life-daemon", "w");
+        CHECK(f && fprintf(f, "%d\n", getppid() != getpid()) > 0 && fclose(f) == 0);
+        CHECK(puts("to nobody") >= 0 && fflush(stdout) == 0);
+        CHECK(write(pipes[1], "d", 1) == 1);
+        _exit(0);
+    }
+    CHECK(close(pipes[1]) == 0 && exit_of(pid) == 0);
+    CHECK(read(pipes[0], &c, 1) == 1 && read(pipes[0], &c, 1) == 0);
+    struct stat st;
+    CHECK(stat("life-daemon", &st) == 0 && st.st_size == 2);
+    return 0;
+}
+
+static int terminal(int argc, char **argv) {
+    int fd;
+    char text[100] = "";
+    (void)argc;
+    (void)argv;
+    io();
+    pid_t pid = forkpty(&fd, NULL, NULL, NULL);
+    CHECK(pid >= 0);
+    if (pid == 0) {
+        io();
+        CHECK(isatty(0) && isatty(1) && fgets(text, sizeof text, stdin) && printf("got %s", text) > 0 && fflush(stdout) == 0);
+        _exit(4);
+    }
+    CHECK(write(fd, "words\n", 6) == 6 && exit_of(pid) == 4);
+    ssize_t n = 0;
+    for (ssize_t got; n < 99 && (got = read(fd, text + n, (size_t)(99 - n))) > 0;)
+        n += got;
+    CHECK(strstr(text, "got words"));
+    io();
+    return 0;
+}
+
+/* A child on its parent's memory that libc knows nothing of, with the parent's thread pointer, while the parent waits. */
+static int borrowed_in, borrowed_out;
+static int on_borrowed_memory(void *arg) {
+    char bytes[16];
+    (void)arg;
+    for (int i = 0; i < 100; i++) {
+        int fd = open("life", O_RDWR);
+        if (fd < 0 || pwrite(fd, "0123456789abcdef", 16, 0) != 16 || pread(fd, bytes, 16, 0) != 16 || close(fd) < 0)
+            return 9;
+        if (syscall(SYS_getpid) == syscall(SYS_getppid))
+            return 8;
+    }
+    borrowed_out = borrowed_in + 1;
+    return 7;
+}
+
+static int borrowed_memory(int argc, char **argv) {
+    enum { SIZE = 65536 };
+    (void)argc;
+    (void)argv;
+    char *stack = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    CHECK(stack != MAP_FAILED);
+    io();
+    for (int i = 0; i < 20; i++) {
+        borrowed_in = i;
+        pid_t pid = clone(on_borrowed_memory, stack + SIZE, CLONE_VM | (i % 2 ? CLONE_VFORK : 0) | SIGCHLD, NULL);
+        CHECK(pid > 0 && exit_of(pid) == 7 && borrowed_out == i + 1);
+        io();
+    }
+    return 0;
+}
+
+/* --- threads with little room, and libraries loaded by many at once --- */
+
+static void *on_a_small_stack(void *arg) {
+    int fd = open("life", O_RDWR | O_CREAT, 0666);
+    CHECK(fd > 2 && pwrite(fd, "x", 1, 0) == 1 && close(fd) == 0);
+    usleep(1);
+    return arg;
+}
+
+static int small_threads(int argc, char **argv) {
+    pthread_attr_t attributes;
+    (void)argc;
+    (void)argv;
+    CHECK(pthread_attr_init(&attributes) == 0 &&
+          pthread_attr_setstacksize(&attributes, (size_t)sysconf(_SC_THREAD_STACK_MIN)) == 0);
+    for (int i = 0; i < 200; i++) {
+        pthread_t threads[2];
+        for (int k = 0; k < 2; k++)
+            CHECK(pthread_create(&threads[k], &attributes, on_a_small_stack, NULL) == 0);
+        for (int k = 0; k < 2; k++)
+            CHECK(pthread_join(threads[k], NULL) == 0);
+    }
+    return 0;
+}
+
+static void *load_often(void *arg) {
+    for (int i = 0; i < 50; i++) {
+        void *library = dlopen(arg, i % 2 ? RTLD_NOW : RTLD_LAZY | RTLD_LOCAL);
+        CHECK(library && dlsym(library, "plugin_write"));
+        io();
+        CHECK(dlclose(library) == 0);
+    }
+    return NULL;
+}
+
+static int plugins_in_threads(int argc, char **argv) {
+    pthread_t threads[4];
+    CHECK(argc > 1);
+    for (int i = 0; i < 4; i++)
+        CHECK(pthread_create(&threads[i], NULL, load_often, argv[1]) == 0);
+    for (int i = 0; i < 4; i++)
+        CHECK(pthread_join(threads[i], NULL) == 0);
+    return 0;
+}
+
 static const struct victim_part parts[] = {
+    {"shells-in-threads", shells_in_threads},
+    {"daemon", becomes_daemon},
+    {"terminal", terminal},
+    {"borrowed-memory", borrowed_memory},
+    {"small-threads", small_threads},
+    {"plugins-in-threads", plugins_in_threads},
     {"work", work},
     {"write-nowhere", write_nowhere},
     {"made-here-used-there", made_here_used_there},
