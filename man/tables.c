@@ -204,7 +204,7 @@ static void planned_table(FILE *out) {
     fputs(".\n", out);
 }
 
-enum { SESSION, RULE, ONCE, MANY };
+enum { SESSION, RULE, PHASE, ONCE, MANY };
 
 static void keys_table(FILE *out, int wanted) {
     fputs(".Bl -tag -width \"probability\"\n", out);
@@ -225,6 +225,10 @@ static void session_keys(FILE *out) {
 
 static void rule_keys(FILE *out) {
     keys_table(out, RULE);
+}
+
+static void phase_keys(FILE *out) {
+    keys_table(out, PHASE);
 }
 
 static void put_later(FILE *out, int wanted) {
@@ -258,6 +262,7 @@ static const struct {
     {"planned", planned_table},
     {"session-keys", session_keys},
     {"rule-keys", rule_keys},
+    {"phase-keys", phase_keys},
     {"later-session", later_session},
     {"later-rule", later_rule},
 };

@@ -99,7 +99,74 @@ static void say_nth(FILE *out, const struct fsh_steps *nth) {
         fputs("; ", out);
 }
 
-static void say_when(FILE *out, const struct fsh_rule *r) {
+static void say_point(FILE *out, const struct fsh_phase *p, uint64_t v) {
+    if (p->unit == UNIT_OPS)
+        fprintf(out, "%" PRIu64 " operation%s", v, fsh_plural(v));
+    else
+        fsh_put_time(out, v);
+}
+
+static void say_event(FILE *out, const struct fsh_phase *p) {
+    if (p->event == EVENT_FIRED)
+        fprintf(out, "rule %s fires", p->event_name);
+    else if (p->event == EVENT_MARK)
+        fprintf(out, "the mark %s", p->event_name);
+}
+
+static void say_phase(FILE *out, const struct fsh_phase *p) {
+    fprintf(out, "in phase %s", p->name);
+    if (p->from || p->to != UINT64_MAX || p->event) {
+        fputs(" (from ", out);
+        if (p->from)
+            say_point(out, p, p->from);
+        else
+            fputs("the start", out);
+        if (p->to != UINT64_MAX) {
+            fputs(" to ", out);
+            say_point(out, p, p->to);
+        }
+        if (p->event) {
+            fputs(" after ", out);
+            say_event(out, p);
+        }
+        fputc(')', out);
+    }
+    if (p->every) {
+        fputs(", every ", out);
+        say_point(out, p, p->every);
+        fputs(" for ", out);
+        say_point(out, p, p->span);
+    }
+    if (p->first != p->last)
+        fprintf(out, ", at %.4g%% rising or falling to %.4g%%", 100.0 * p->first / FSH_LEVEL_FULL,
+                100.0 * p->last / FSH_LEVEL_FULL);
+    else if (p->first != FSH_LEVEL_FULL)
+        fprintf(out, ", at %.4g%%", 100.0 * p->first / FSH_LEVEL_FULL);
+    fputs("; ", out);
+}
+
+static void say_on(FILE *out, const struct fsh_phase *p) {
+    if (p->raise)
+        fprintf(out, "raised %s %g%% when ", p->raise == RAISE_TO ? "to" : "by", 100 * p->raised.value);
+    else
+        fputs("not until ", out);
+    say_event(out, p);
+    if (p->to != UINT64_MAX) {
+        fputs(", for ", out);
+        say_point(out, p, p->to);
+    }
+    fputs("; ", out);
+}
+
+static void say_phases(FILE *out, const struct fsh_profile *profile, const struct fsh_rule *r) {
+    for (uint64_t left = r->phases; left; left &= left - 1)
+        say_phase(out, &profile->phases[__builtin_ctzll(left)]);
+    for (uint64_t left = r->events; left; left &= left - 1)
+        say_on(out, &profile->phases[__builtin_ctzll(left)]);
+}
+
+static void say_when(FILE *out, const struct fsh_profile *profile, const struct fsh_rule *r) {
+    say_phases(out, profile, r);
     if (r->has_skip)
         fprintf(out, "not the first %" PRIu64 "; ", r->skip);
     if (r->has_interval)
@@ -264,7 +331,7 @@ static json_object *show_rule(const struct fsh_plan *plan, const struct fsh_rule
     say_where(begin(&where), r);
     end(&where);
     trim(&where);
-    say_when(begin(&when), r);
+    say_when(begin(&when), plan->profile, r);
     end(&when);
     say_keys(begin(&key), keys);
     end(&key);

@@ -83,6 +83,7 @@ static void list_keys(struct list *list) {
     *list = (struct list){{"section", "key", "repeats", "summary"}, {12, 12, 5}, list->rows};
 #define SECTION_SESSION "[faultshim]"
 #define SECTION_RULE    "[rule NAME]"
+#define SECTION_PHASE   "[phase NAME]"
 #define REPEATS_MANY    "many"
 #define REPEATS_ONCE    "once"
 #define KEY(section, name, type, field, many, summary)                                                                             \

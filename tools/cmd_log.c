@@ -17,7 +17,7 @@ static const struct fsh_option own_options[] = {
     SELECT_OPTIONS,
     {ID_HEAD, "head", "N", "only the first N lines"},
     {ID_TAIL, "tail", "N", "only the last N lines"},
-    {ID_EVENTS, "events", NULL, "processes, threads, forks and execs too"},
+    {ID_EVENTS, "events", NULL, "processes, threads, forks, execs, phases, changes and marks too"},
     {'c', "count", NULL, "a table of counts instead"},
     {ID_CSV, "csv", NULL, "comma-separated values"},
 };
@@ -261,9 +261,52 @@ static void show_diverge(const struct log *log, struct fsh_get get) {
     put_field(log, "found", (struct fsh_text){found, strlen(found)});
 }
 
+static void put_name(const struct log *log, const char *key, const char *name) {
+    put_field(log, key, (struct fsh_text){name, strlen(name)});
+}
+
+/* A share of `whole` as "12.5%". */
+static void put_share(const struct log *log, const char *key, double share) {
+    char text[32];
+    snprintf(text, sizeof text, "%.4g%%", 100 * share);
+    put_name(log, key, text);
+}
+
+static void show_phase(const struct log *log, struct fsh_get get) {
+    fsh_get_u64(&get);
+    put_name(log, "name", fsh_reader_phase_name(log->reader, (unsigned)fsh_get_varint(&get)));
+    put_share(log, "intensity", (double)fsh_get_varint(&get) / FSH_LEVEL_FULL);
+    put_count(log, "runs", fsh_get_varint(&get));
+    put_count(log, "position", fsh_get_varint(&get));
+}
+
+static void show_control(const struct log *log, struct fsh_get get) {
+    fsh_get_u64(&get);
+    uint64_t what = fsh_get_varint(&get), number = fsh_get_varint(&get), value = fsh_get_u64(&get);
+    const char *rule = fsh_reader_rule_name(log->reader, (unsigned)number);
+    if (what == CHANGED_INTENSITY) {
+        put_share(log, "intensity", (double)value / FSH_LEVEL_FULL);
+        return;
+    }
+    put_name(log, "rule", rule);
+    if (what == CHANGED_RULE)
+        put_name(log, "enabled", value & CONTROL_OFF ? "no" : "yes");
+    else if (what == CHANGED_CHANCE)
+        put_share(log, "probability", value == UINT64_MAX ? 1 : (double)value / 0x1p64);
+    else if (what == CHANGED_TIMES)
+        put_count(log, "times", value);
+}
+
+static void show_mark(const struct log *log, struct fsh_get get) {
+    fsh_get_u64(&get);
+    put_count(log, "number", fsh_get_varint(&get));
+    put_field(log, "text", fsh_get_text(&get));
+}
+
 static const struct event_form events[] = {
     [OP_PROCESS] = {"process", show_process}, [OP_THREAD] = {"thread", show_thread},    [OP_EXEC] = {"exec", show_exec},
     [OP_FORK] = {"fork", show_fork},          [OP_COUNTED] = {"counted", show_counted}, [OP_DIVERGE] = {"diverged", show_diverge},
+    [OP_PHASE] = {"phase", show_phase},       [OP_CONTROL] = {"control", show_control}, [OP_MARK] = {"mark", show_mark},
 };
 
 static int show_event(void *arg, const struct fsh_event *e) {

@@ -35,6 +35,8 @@ static void show_text(const struct fsh_recomputed *r) {
     if (r->in_flight)
         printf("not checked: %" PRIu64 " call%s that was being decided when a process died\n", r->in_flight,
                fsh_plural(r->in_flight));
+    if (r->changes)
+        printf("taken as given: %" PRIu64 " change%s by faultshim ctl, as threads met them\n", r->changes, fsh_plural(r->changes));
     printf("%" PRIu64 " decision%s and %" PRIu64 " fault%s of %u thread%s recomputed: ", r->decisions, fsh_plural(r->decisions),
            r->faults, fsh_plural(r->faults), r->threads, fsh_plural(r->threads));
     if (r->problems)
@@ -56,6 +58,7 @@ static void show_json(const struct fsh_recomputed *r) {
     put(o, "faults", json_object_new_uint64(r->faults));
     put(o, "threads", json_object_new_uint64(r->threads));
     put(o, "differences", json_object_new_uint64(r->problems));
+    put(o, "changes", json_object_new_uint64(r->changes));
     put(o, "first", list);
     put(missing, "counted", json_object_new_uint64(r->counted));
     put(missing, "unplaced", json_object_new_uint64(r->unplaced));

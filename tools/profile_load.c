@@ -170,15 +170,17 @@ static bool choose_seed(struct fsh_loaded *l, const struct fsh_common *common) {
     return true;
 }
 
-static bool name_rules(struct fsh_loaded *l) {
-    struct text names = {0};
-    for (unsigned i = 0; i < l->profile.n_rules; i++)
-        if (!add(&names, l->profile.rules[i].name, strlen(l->profile.rules[i].name) + 1)) {
-            free(names.data);
-            return false;
-        }
-    l->names = names.data;
-    l->names_len = names.len;
+static bool name_all(struct fsh_loaded *l) {
+    l->names_len = fsh_profile_rule_names(&l->profile, NULL, 0);
+    l->phases_len = fsh_profile_phase_names(&l->profile, NULL, 0);
+    l->names = malloc(l->names_len + 1);
+    l->phases = malloc(l->phases_len + 1);
+    if (!l->names || !l->phases) {
+        fsh_warn("out of memory");
+        return false;
+    }
+    fsh_profile_rule_names(&l->profile, l->names, l->names_len);
+    fsh_profile_phase_names(&l->profile, l->phases, l->phases_len);
     return true;
 }
 
@@ -202,7 +204,7 @@ static bool parse(struct fsh_loaded *l, struct fsh_arena *arena, const char *nam
 
 static bool build(struct fsh_loaded *l, struct fsh_arena *arena) {
     struct fsh_error error;
-    return complain(fsh_plan_build(&l->plan, &l->profile, l->seed, arena, &error), &error) && name_rules(l);
+    return complain(fsh_plan_build(&l->plan, &l->profile, l->seed, arena, &error), &error) && name_all(l);
 }
 
 static bool join_and_parse(struct fsh_loaded *l, const struct fsh_common *common, struct fsh_arena *arena) {
@@ -249,6 +251,7 @@ bool fsh_load_trace(struct fsh_loaded *l, const struct fsh_reader *reader, const
 void fsh_loaded_free(struct fsh_loaded *l) {
     free(l->text);
     free(l->names);
+    free(l->phases);
     free(l->memory);
 }
 

@@ -14,8 +14,8 @@ struct fsh_loaded {
     struct fsh_plan plan;
     uint64_t seed;
     enum fsh_seed_from seed_from;
-    char *names; /* of the rules, NUL-separated */
-    size_t names_len;
+    char *names, *phases; /* of rules and phases, NUL-separated */
+    size_t names_len, phases_len;
     void *memory;
 };
 

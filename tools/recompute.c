@@ -10,7 +10,12 @@
  * - For rules that count by resource, call site or run, the order between threads is not known. But N candidates have the ordinals
  * 0 to N - 1, so the ordinals that fire are known, and each must stand in a fault.
  *
- * `times` may be used up by any thread: a rule that has fired as often as it may is allowed to miss. */
+ * `times` may be used up by any thread: a rule that has fired as often as it may is allowed to miss.
+ *
+ * What a rule's probability is at a decision follows from the profile, from the levels of phases, which the thread's stream tells
+ * where they change and which follow from the position that it tells with them, and from what `faultshim ctl` has set: that is
+ * taken as given. Of candidates under a shared key, which of several threads' decisions was which is not known: there the least of
+ * their thresholds says what must have fired. */
 #include "recompute.h"
 
 #include <errno.h>
@@ -23,6 +28,7 @@
 #include "grow.h"
 #include "identity.h"
 #include "out.h"
+#include "schedule.h"
 
 enum { VERDICTS_MAX = 8, CACHE = 4096 };
 
@@ -31,7 +37,17 @@ struct group {
     uint16_t rule;
     uint32_t image;
     uint64_t key;
-    uint64_t n; /* candidates */
+    uint64_t n;         /* candidates */
+    uint32_t thread;    /* number of the thread that they are of */
+    bool mixed;         /* of several */
+    uint64_t threshold; /* at the last of them; the least of all if mixed */
+    uint64_t least;
+};
+
+/* From this candidate of a group on, the threshold is another. Only where all are of one thread. */
+struct turn {
+    uint32_t group;
+    uint64_t n, threshold;
 };
 
 /* An ordinal that a fault record names. */
@@ -65,12 +81,20 @@ struct work {
     size_t table_size;
     struct sighting *sightings;
     size_t n_sightings, sightings_room;
+    struct turn *turns;
+    size_t n_turns, turns_room;
     bool gaps;
+    uint64_t *most; /* by rule: `times`, the most and the least that it ever was */
+    uint64_t *least;
 
     /* the thread at hand */
     const struct fsh_thread_info *thread;
     uint64_t thread_key, last_n;
     struct place *places;
+    struct fsh_levels levels;
+    struct fsh_override *overrides; /* by rule */
+    uint64_t *thresholds;           /* by rule */
+    bool blind;                     /* behind a gap: changes may be missing */
 
     /* the decision at hand: its faults */
     struct fsh_decision faults[VERDICTS_MAX];
@@ -293,17 +317,42 @@ static bool grow_table(struct work *w) {
     return true;
 }
 
+/* What a rule's threshold is if nothing ever changes. */
+static uint64_t start_of(const struct work *w, unsigned rule) {
+    const struct fsh_share *p = &w->profile->rules[rule].probability;
+    return p->always ? UINT64_MAX : p->threshold;
+}
+
+static bool follow_threshold(struct work *w, uint32_t number, uint64_t threshold) {
+    struct group *g = &w->groups[number];
+    g->mixed |= g->thread != w->thread->number;
+    g->least = threshold < g->least ? threshold : g->least;
+    if (threshold != g->threshold) {
+        if (!fsh_grow(&w->turns, &w->turns_room, w->n_turns, sizeof *w->turns))
+            return false;
+        w->turns[w->n_turns++] = (struct turn){number, g->n, threshold};
+        g->threshold = threshold;
+    }
+    g->n++;
+    return true;
+}
+
 /* Counts a candidate; the group's number or -ENOMEM. */
 static int64_t count_in_group(struct work *w, uint16_t rule, uint64_t key) {
     if (!grow_table(w) || !fsh_grow(&w->groups, &w->groups_room, w->n_groups, sizeof *w->groups))
         return -ENOMEM;
     size_t i = slot_of(w, rule, key, w->thread->image);
     if (!w->table[i]) {
-        w->groups[w->n_groups++] = (struct group){.rule = rule, .image = w->thread->image, .key = key};
+        w->groups[w->n_groups++] = (struct group){.rule = rule,
+                                                  .image = w->thread->image,
+                                                  .key = key,
+                                                  .thread = w->thread->number,
+                                                  .least = UINT64_MAX,
+                                                  .threshold = start_of(w, rule)};
         w->table[i] = (uint32_t)w->n_groups;
     }
-    w->groups[w->table[i] - 1].n++;
-    return w->table[i] - 1;
+    uint32_t group = w->table[i] - 1;
+    return follow_threshold(w, group, w->thresholds[rule]) ? (int64_t)group : -ENOMEM;
 }
 
 static int see(struct work *w, int64_t group, uint64_t ordinal, bool fired) {
@@ -316,12 +365,19 @@ static int see(struct work *w, int64_t group, uint64_t ordinal, bool fired) {
 /* --- decisions --- */
 
 static bool used_up(const struct work *w, unsigned rule) {
-    const struct fsh_rule *r = &w->profile->rules[rule];
-    return r->has_times && w->fired[rule] >= r->times;
+    return w->fired[rule] >= w->least[rule];
 }
 
-static bool would_fire(const struct work *w, unsigned rule, uint64_t key, uint64_t ordinal, uint64_t bytes, uint64_t size) {
-    return fsh_fires(&w->profile->rules[rule], ordinal, bytes, size, draw_of(w, rule, key, ordinal));
+static bool would_fire(const struct work *w, unsigned rule, uint64_t threshold, uint64_t key, uint64_t ordinal, uint64_t bytes,
+                       uint64_t size) {
+    return fsh_fires(&w->profile->rules[rule], threshold, ordinal, bytes, size, draw_of(w, rule, key, ordinal));
+}
+
+/* Behind a gap, the threshold of a rule that has ever had another is not known. */
+static bool is_blind(const struct work *w, unsigned rule) {
+    const struct fsh_rule *r = &w->profile->rules[rule];
+    const struct fsh_control *control = fsh_reader_control(w->reader);
+    return w->blind && (r->phases || r->events || (control && control->generation != 1));
 }
 
 static int check_pass(struct work *w, const struct fsh_decision *d) {
@@ -340,10 +396,11 @@ static int check_pass(struct work *w, const struct fsh_decision *d) {
                 return (int)group;
             continue;
         }
-        if (place->lost)
+        uint64_t threshold = w->thresholds[rule];
+        if (place->lost || is_blind(w, rule))
             w->result->unplaced++;
-        else if (!w->replayed && !used_up(w, rule) &&
-                 (place->stuck || would_fire(w, rule, key.value, place->ordinal, place->bytes, d->size)))
+        else if (!w->replayed && !used_up(w, rule) && threshold &&
+                 (place->stuck || would_fire(w, rule, threshold, key.value, place->ordinal, place->bytes, d->size)))
             problem(w, d, "rule %s fires at ordinal %" PRIu64 ", and the call passed", name_of(w, rule), place->ordinal);
         place->ordinal++;
         place->bytes += d->size;
@@ -393,7 +450,9 @@ static void check_fault(struct work *w, const struct fsh_candidate *cand, const 
     if (f->flags & FAULT_STUCK) {
         if (rule->sticky == STICKY_NO || !w->drawn[f->rule])
             problem(w, f, "rule %s is not sticky, or has not fired before", rule->name);
-    } else if (!fsh_fires(rule, f->ordinal, bytes, f->size, f->word)) {
+        if (!w->thresholds[f->rule] && !is_blind(w, f->rule))
+            problem(w, f, "rule %s fired while it was off", rule->name);
+    } else if (!is_blind(w, f->rule) && !fsh_fires(rule, w->thresholds[f->rule], f->ordinal, bytes, f->size, f->word)) {
         problem(w, f, "rule %s does not fire at ordinal %" PRIu64, rule->name, f->ordinal);
     }
 }
@@ -443,10 +502,10 @@ static void check_silent(struct work *w, const struct fsh_decision *d, const str
                          uint64_t ordinal, const struct place *place, const struct so_far *so_far) {
     const struct fsh_rule *rule = &w->profile->rules[cand->rule];
     bool bytes_known = !rule->has_space || (key.by_thread && !place->lost);
-    if (!key.known || !bytes_known || used_up(w, cand->rule))
+    if (!key.known || !bytes_known || used_up(w, cand->rule) || is_blind(w, cand->rule))
         return;
     uint64_t word = draw_of(w, cand->rule, key.value, ordinal);
-    if (fsh_fires(rule, ordinal, place->bytes, d->size, word) && may_join(w, so_far, cand, d, word))
+    if (fsh_fires(rule, w->thresholds[cand->rule], ordinal, place->bytes, d->size, word) && may_join(w, so_far, cand, d, word))
         problem(w, d, "rule %s fires at ordinal %" PRIu64 ", and no fault of it was recorded", rule->name, ordinal);
 }
 
@@ -514,7 +573,7 @@ static int check_hit(struct work *w) {
 static void notice_gap(struct work *w, const struct fsh_decision *d) {
     if (d->n == w->last_n + 1)
         return;
-    w->gaps = true;
+    w->gaps = w->blind = true;
     for (unsigned i = 0; i < w->profile->n_rules; i++)
         w->places[i].lost = true;
 }
@@ -552,8 +611,72 @@ static int check_decision(void *arg, const struct fsh_decision *d) {
     return check_list(w, d) ? check_pass(w, d) : 0;
 }
 
+/* --- what changes --- */
+
+static void settle(struct work *w) {
+    for (unsigned i = 0; i < w->profile->n_rules; i++)
+        w->thresholds[i] = fsh_rule_threshold(w->profile, &w->profile->rules[i], &w->levels, &w->overrides[i]);
+}
+
+static void event_problem(struct work *w, const struct fsh_event *event, const char *format, const char *name, uint64_t at) {
+    const struct fsh_decision where = {.thread = event->thread, .n = event->n, .call = 0};
+    problem(w, &where, format, name, at);
+}
+
+/* The level must be the phase's at that position. */
+static void take_phase(struct work *w, const struct fsh_event *event, struct fsh_get get) {
+    fsh_get_u64(&get);
+    uint64_t phase = fsh_get_varint(&get), level = fsh_get_varint(&get), runs = fsh_get_varint(&get), at = fsh_get_varint(&get);
+    if (get.bad || phase >= w->profile->n_phases) {
+        event_problem(w, event, "%sphase number %" PRIu64 " is none of the profile's", "", phase);
+        return;
+    }
+    const struct fsh_phase *p = &w->profile->phases[phase];
+    bool begun = p->event == EVENT_NONE || runs;
+    if (level != (begun ? fsh_phase_level(p, at) : 0))
+        event_problem(w, event, "phase %s has another intensity at position %" PRIu64, p->name, at);
+    if (p->event == EVENT_FIRED && p->of_rule && runs > w->fired[p->event_rule] && !w->replayed)
+        event_problem(w, event, "rule %s waits for an event, and it is said to have happened %" PRIu64 " times, more than it did",
+                      p->name, runs);
+    w->levels.level[phase] = (uint32_t)level;
+    w->levels.runs[phase] = (uint32_t)runs;
+}
+
+static void take_control(struct work *w, struct fsh_get get) {
+    fsh_get_u64(&get);
+    uint64_t what = fsh_get_varint(&get), number = fsh_get_varint(&get), value = fsh_get_u64(&get);
+    if (get.bad || (what != CHANGED_INTENSITY && number >= w->profile->n_rules))
+        return;
+    w->result->changes++;
+    if (what == CHANGED_INTENSITY) {
+        w->levels.intensity = value <= FSH_LEVEL_FULL ? (uint32_t)value : FSH_LEVEL_FULL;
+    } else if (what == CHANGED_RULE) {
+        w->overrides[number].off = value & CONTROL_OFF;
+        w->overrides[number].has_chance = value & CONTROL_CHANCE;
+    } else if (what == CHANGED_CHANCE) {
+        w->overrides[number].chance = value;
+    }
+}
+
+static int check_event(void *arg, const struct fsh_event *event) {
+    struct work *w = arg;
+    struct fsh_get get = {.p = event->fields, .end = event->fields + event->len};
+    if (event->op == OP_PHASE)
+        take_phase(w, event, get);
+    else if (event->op == OP_CONTROL)
+        take_control(w, get);
+    else
+        return 0;
+    settle(w);
+    return 0;
+}
+
 static int check_thread(struct work *w, unsigned index) {
-    struct fsh_visitor visitor = {w, check_decision, NULL};
+    struct fsh_visitor visitor = {w, check_decision, check_event};
+    fsh_levels_reset(&w->levels);
+    memset(w->overrides, 0, w->profile->n_rules * sizeof *w->overrides);
+    settle(w);
+    w->blind = false;
     w->thread = fsh_reader_thread(w->reader, index);
     w->thread_key = fsh_key_of_thread(w->thread->process_key, w->thread->key);
     w->last_n = 0;
@@ -594,24 +717,26 @@ struct verdict {
 };
 
 /* `n` candidates, of which `seen` stand in faults, in order of their ordinals. */
-static struct verdict judge(const struct work *w, unsigned rule, uint64_t key, uint64_t n, const struct sighting *seen,
-                            size_t n_seen) {
-    const struct fsh_rule *r = &w->profile->rules[rule];
+static struct verdict judge(const struct work *w, const struct group *g, uint64_t n, uint64_t threshold, const struct turn *turns,
+                            size_t n_turns, const struct sighting *seen, size_t n_seen) {
+    const struct fsh_rule *r = &w->profile->rules[g->rule];
     struct verdict v = {0};
-    size_t at = 0;
+    size_t at = 0, turn = 0;
     for (size_t i = 0; i < n_seen; i++) {
         v.doubled += i && seen[i].ordinal == seen[i - 1].ordinal;
         v.beyond += seen[i].ordinal >= n + w->slack;
     }
     /* which bytes had passed before a candidate is known for faults only */
-    if (r->has_space || used_up(w, rule) || w->replayed)
+    if (r->has_space || used_up(w, g->rule) || w->replayed)
         return v;
     for (uint64_t ordinal = 0; ordinal < n; ordinal++) {
+        for (; turn < n_turns && turns[turn].n <= ordinal; turn++)
+            threshold = turns[turn].threshold;
         while (at < n_seen && seen[at].ordinal < ordinal)
             at++;
         if (at < n_seen && seen[at].ordinal == ordinal)
             continue;
-        if (would_fire(w, rule, key, ordinal, 0, 0) && v.missing++ == 0)
+        if (would_fire(w, g->rule, threshold, g->key, ordinal, 0, 0) && v.missing++ == 0)
             v.first = ordinal;
     }
     return v;
@@ -653,15 +778,41 @@ static size_t sightings_of(const struct work *w, uint32_t group, const struct si
     return n;
 }
 
+static int compare_turns(const void *a, const void *b) {
+    const struct turn *x = a, *y = b;
+    if (x->group != y->group)
+        return x->group < y->group ? -1 : 1;
+    return x->n < y->n ? -1 : x->n > y->n;
+}
+
+/* Of one thread: each candidate with the threshold that held for it. Of several: with the least of all. */
+static struct verdict judge_group(const struct work *w, uint32_t number, const struct sighting *seen, size_t n_seen) {
+    const struct group *g = &w->groups[number];
+    if (g->mixed)
+        return judge(w, g, g->n, g->least, NULL, 0, seen, n_seen);
+    size_t lo = 0, hi = w->n_turns, n = 0;
+    while (lo < hi) {
+        size_t mid = lo + (hi - lo) / 2;
+        if (w->turns[mid].group < number)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    while (lo + n < w->n_turns && w->turns[lo + n].group == number)
+        n++;
+    return judge(w, g, g->n, start_of(w, g->rule), w->turns + lo, n, seen, n_seen);
+}
+
 /* Groups that differ in their image alone. A named resource is counted on across execs, an unnamed one anew: either will do. */
 static int check_cluster(struct work *w, const uint32_t *order, size_t n) {
     const struct group *g = &w->groups[order[0]];
     struct sighting *all = NULL;
     size_t n_all = 0, room = 0;
-    uint64_t candidates = 0;
+    uint64_t candidates = 0, least = UINT64_MAX;
     for (size_t i = 0; i < n; i++) {
         const struct sighting *first;
         size_t n_first = sightings_of(w, order[i], &first);
+        least = w->groups[order[i]].least < least ? w->groups[order[i]].least : least;
         candidates += w->groups[order[i]].n;
         for (size_t j = 0; j < n_first; j++) {
             if (!fsh_grow(&all, &room, n_all, sizeof *all)) {
@@ -673,13 +824,14 @@ static int check_cluster(struct work *w, const uint32_t *order, size_t n) {
     }
     if (n_all)
         qsort(all, n_all, sizeof *all, compare_ordinals);
-    struct verdict together = judge(w, g->rule, g->key, candidates, all, n_all);
+    struct verdict together =
+        n == 1 && !g->mixed ? judge_group(w, order[0], all, n_all) : judge(w, g, candidates, least, NULL, 0, all, n_all);
     free(all);
     bool apart = n > 1 && !is_clean(&together);
     for (size_t i = 0; i < n && apart; i++) {
         const struct sighting *first;
         size_t n_first = sightings_of(w, order[i], &first);
-        struct verdict v = judge(w, g->rule, g->key, w->groups[order[i]].n, first, n_first);
+        struct verdict v = judge_group(w, order[i], first, n_first);
         apart = is_clean(&v);
     }
     if (!apart)
@@ -697,6 +849,8 @@ static int check_groups(struct work *w) {
     }
     if (w->n_sightings)
         qsort(w->sightings, w->n_sightings, sizeof *w->sightings, compare_sightings);
+    if (w->n_turns)
+        qsort(w->turns, w->n_turns, sizeof *w->turns, compare_turns);
     for (uint32_t i = 0; i < w->n_groups && !e; i++)
         order[i] = i;
     if (!e && w->n_groups)
@@ -726,6 +880,21 @@ static int count_fault(void *arg, const struct fsh_decision *d) {
     return 0;
 }
 
+/* `times` as `faultshim ctl` has set it. */
+static int count_times(void *arg, const struct fsh_event *event) {
+    struct work *w = arg;
+    struct fsh_get get = {.p = event->fields, .end = event->fields + event->len};
+    if (event->op != OP_CONTROL)
+        return 0;
+    fsh_get_u64(&get);
+    uint64_t what = fsh_get_varint(&get), rule = fsh_get_varint(&get), times = fsh_get_u64(&get);
+    if (get.bad || what != CHANGED_TIMES || rule >= w->profile->n_rules)
+        return 0;
+    w->least[rule] = times < w->least[rule] ? times : w->least[rule];
+    w->most[rule] = times > w->most[rule] ? times : w->most[rule];
+    return 0;
+}
+
 /* A process that is killed may have taken an ordinal and not yet written what became of it. */
 static bool ended_by_itself(const struct fsh_header *h) {
     return h->state == TRACE_SEALED && h->end == END_EXITED;
@@ -737,8 +906,8 @@ static void check_rules(struct work *w) {
         if (strcmp(rule->name, fsh_reader_rule_name(w->reader, i)) != 0)
             problem(w, NULL, "rule %u of the profile is %s, in the trace it is %s", i + 1, rule->name,
                     fsh_reader_rule_name(w->reader, i));
-        if (rule->has_times && w->fired[i] > rule->times && !w->replayed)
-            problem(w, NULL, "rule %s fired %" PRIu64 " times, more than its %" PRIu64, rule->name, w->fired[i], rule->times);
+        if (w->fired[i] > w->most[i] && !w->replayed)
+            problem(w, NULL, "rule %s fired %" PRIu64 " times, more than its %" PRIu64, rule->name, w->fired[i], w->most[i]);
     }
 }
 
@@ -748,15 +917,21 @@ static int prepare(struct work *w) {
     w->fired = calloc(n + 1ul, sizeof *w->fired);
     w->drawn = calloc(n + 1ul, sizeof *w->drawn);
     w->places = calloc(n + 1ul, sizeof *w->places);
-    if (!w->calls || !w->fired || !w->drawn || !w->places)
+    w->overrides = calloc(n + 1ul, sizeof *w->overrides);
+    w->thresholds = calloc(n + 1ul, sizeof *w->thresholds);
+    w->least = calloc(n + 1ul, sizeof *w->least);
+    w->most = calloc(n + 1ul, sizeof *w->most);
+    if (!w->calls || !w->fired || !w->drawn || !w->places || !w->overrides || !w->thresholds || !w->least || !w->most)
         return -ENOMEM;
+    for (unsigned i = 0; i < n; i++)
+        w->least[i] = w->most[i] = w->profile->rules[i].has_times ? w->profile->rules[i].times : UINT64_MAX;
     for (unsigned i = 0; i < n_calls; i++) {
         const char *name = fsh_reader_call_name(w->reader, i);
         w->calls[i] = (int16_t)fsh_call_by_name(name, strlen(name));
     }
     w->replayed = fsh_reader_meta(w->reader, META_REPLAYED).len != 0;
     w->slack = ended_by_itself(w->header) ? 0 : fsh_reader_threads(w->reader);
-    struct fsh_visitor visitor = {w, count_fault, NULL};
+    struct fsh_visitor visitor = {w, count_fault, count_times};
     for (unsigned i = 0; i < fsh_reader_threads(w->reader); i++) {
         int e = fsh_reader_walk_thread(w->reader, i, &visitor);
         if (e)
@@ -793,6 +968,11 @@ int fsh_recompute(struct fsh_recomputed *result, const struct fsh_reader *reader
     free(w->fired);
     free(w->drawn);
     free(w->places);
+    free(w->overrides);
+    free(w->thresholds);
+    free(w->least);
+    free(w->most);
+    free(w->turns);
     free(w->groups);
     free(w->table);
     free(w->sightings);

@@ -13,6 +13,7 @@ struct fsh_recomputed {
     uint64_t problems;
     char *shown[RECOMPUTE_SHOWN]; /* the first of them, in words */
     unsigned n_shown;
+    uint64_t changes; /* by `faultshim ctl`, of each thread: taken as given */
     /* what could not be checked, and why */
     uint64_t counted;   /* decisions that were counted only */
     uint64_t unplaced;  /* passes whose ordinals are not known, because something before them is missing */

@@ -105,6 +105,7 @@ static int create_session(struct fsh_run *run) {
             .cwd = {cwd, strlen(cwd)},
             .env = {env.data, env.len},
             .rules = {l->names, l->names_len},
+            .phases = {l->phases, l->phases_len},
             .replayed = run->replayed,
             .script = run->script,
         };

@@ -61,8 +61,8 @@ static bool in_steps(const struct fsh_steps *steps, uint64_t n) {
     return false;
 }
 
-bool fsh_fires(const struct fsh_rule *rule, uint64_t ordinal, uint64_t bytes, uint64_t size, uint64_t word) {
-    if (word >= rule->probability.threshold && !rule->probability.always)
+bool fsh_fires(const struct fsh_rule *rule, uint64_t threshold, uint64_t ordinal, uint64_t bytes, uint64_t size, uint64_t word) {
+    if (word >= threshold && threshold != UINT64_MAX)
         return false;
     if (rule->has_skip && ordinal < rule->skip)
         return false;

@@ -33,9 +33,10 @@ static inline bool fsh_needs_nonblocking(int e) {
 /* Fault lines of the candidate that can act on these facts, as bits: 0 means that the rule does not match. */
 uint32_t fsh_alternatives(const struct fsh_rule *rule, const struct fsh_candidate *cand, const struct fsh_facts *facts);
 
-/* Whether skip, nth, interval, space and probability let the candidate number `ordinal` (from 0) fire.
- * `bytes` is what passed before it under the same key; `word` is its draw. `times` and `sticky` are the caller's. */
-bool fsh_fires(const struct fsh_rule *rule, uint64_t ordinal, uint64_t bytes, uint64_t size, uint64_t word);
+/* Whether skip, nth, interval, space and probability let the candidate number `ordinal` (from 0) fire. `threshold` is the
+ * probability (fsh_rule_threshold), `bytes` what passed before it under the same key, `word` its draw. `times` and `sticky` are the
+ * caller's. */
+bool fsh_fires(const struct fsh_rule *rule, uint64_t threshold, uint64_t ordinal, uint64_t bytes, uint64_t size, uint64_t word);
 
 /* Chooses among `alternatives` and draws the amounts, from the words after `word`. */
 void fsh_choose(const struct fsh_rule *rule, uint32_t alternatives, const struct fsh_facts *facts, uint64_t word,

@@ -1,5 +1,6 @@
 /* parse.h: what the files of the profile's parser share: profile.c (lines, sections, keys), values.c (one function for each T_
- * type of keys.def), fault_line.c and fault_more.c (T_FAULT). Nobody else includes it. */
+ * type of keys.def), phase_lines.c (those of phases and events), fault_line.c and fault_more.c (T_FAULT). Nobody else includes it.
+ */
 #ifndef FSH_PARSE_H
 #define FSH_PARSE_H
 
@@ -7,11 +8,11 @@
 
 enum {
     MANY_MAX = 256, /* words under one key of a rule */
-    TEXT_LISTS = 7, /* members of struct fsh_rule of type struct fsh_texts */
+    TEXT_LISTS = 8, /* members of struct fsh_rule of type struct fsh_texts */
     ERRNOS_MAX = 128
 };
 
-enum section { NO_SECTION, SESSION, RULE };
+enum section { NO_SECTION, SESSION, RULE, PHASE };
 
 enum key_id {
 #define KEY(section, name, type, field, many, summary) K_##section##_##field,
@@ -50,6 +51,7 @@ struct parse {
     enum section section;
     const char *session_file; /* source whose [faultshim] was read last */
     struct fsh_rule *rule;
+    struct fsh_phase *phase;
 };
 
 struct key {
@@ -118,6 +120,21 @@ bool fsh_read_T_TEXT(struct parse *p, const struct key *key, void *field, struct
 bool fsh_read_T_GLOBS(struct parse *p, const struct key *key, void *field, struct fsh_word value);
 bool fsh_read_T_PEERS(struct parse *p, const struct key *key, void *field, struct fsh_word value);
 bool fsh_read_T_CALLS(struct parse *p, const struct key *key, void *field, struct fsh_word value);
+bool fsh_read_T_WORDS(struct parse *p, const struct key *key, void *field, struct fsh_word value);
+bool fsh_read_T_POINT(struct parse *p, const struct key *key, void *field, struct fsh_word value);
+bool fsh_read_T_EVERY(struct parse *p, const struct key *key, void *field, struct fsh_word value);
+bool fsh_read_T_INTENSITY(struct parse *p, const struct key *key, void *field, struct fsh_word value);
+bool fsh_read_T_EVENT(struct parse *p, const struct key *key, void *field, struct fsh_word value);
+bool fsh_read_T_ON(struct parse *p, const struct key *key, void *field, struct fsh_word value);
 bool fsh_read_T_FAULT(struct parse *p, const struct key *key, void *field, struct fsh_word value);
+
+/* A name of a rule or phase: what it may consist of. */
+bool fsh_parse_name(struct parse *p, const char *what, struct fsh_word name);
+/* A phase with its defaults, at the line that is being read; NULL after a message. */
+struct fsh_phase *fsh_parse_new_phase(struct parse *p, struct fsh_word name);
+/* At the end of a [phase]: what only the whole can show. */
+bool fsh_parse_end_phase(struct parse *p);
+/* At the end of all: names of rules and phases become numbers. */
+bool fsh_parse_resolve(struct parse *p);
 
 #endif

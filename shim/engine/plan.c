@@ -31,7 +31,7 @@ char *fsh_arena_text(struct fsh_arena *arena, const char *text, size_t len) {
 
 size_t fsh_arena_need(size_t len) {
     /* The parser's scratch space, an array of candidates for each call and kind, names of sources, alignment. */
-    size_t fixed = 256 * 1024 + sizeof(struct fsh_candidate) * FSH_CANDIDATES_MAX * FSH_CALLS * 4;
+    size_t fixed = 288 * 1024 + sizeof(struct fsh_candidate) * FSH_CANDIDATES_MAX * FSH_CALLS * 4;
     size_t sections = len / 2 + 1; /* "[\n" */
     size_t rules = (sections < FSH_RULES_MAX ? sections : FSH_RULES_MAX) * sizeof(struct fsh_rule);
     /* The dearest two bytes of a profile are a selector such as "*,"; the dearest line is a fault or the start of a rule. */
@@ -395,6 +395,8 @@ static struct fsh_candidate candidate(const struct fsh_rule *rule, unsigned call
         cand.flags |= CAND_COUNT;
     if (rule->cont)
         cand.flags |= CAND_CONTINUE;
+    if (rule->phases || rule->events)
+        cand.flags |= CAND_PHASED;
     for (unsigned i = 0; i < rule->n_faults; i++) {
         bool nonblocking, blocking;
         if (!(alternatives & (1u << i)))

@@ -13,6 +13,9 @@ enum {
     FSH_RULES_MAX = 1024,     /* rules in a profile */
     FSH_FAULTS_MAX = 32,      /* fault lines in a rule */
     FSH_CANDIDATES_MAX = 64,  /* rules that consider one call on one kind of descriptor */
+    FSH_PHASES_MAX = 64,      /* phases, and events that rules wait for */
+    FSH_LEVEL_FULL = 1 << 16, /* an intensity of 100 % */
+    FSH_MARK_MAX = 48,        /* bytes of a mark */
     FSH_NAME_MAX = 64,        /* bytes of a rule's name */
     FSH_LINE_MAX = 4096,      /* bytes of a line in a profile */
     FSH_PROFILE_MAX = 1 << 20 /* bytes of a profile */
@@ -76,6 +79,9 @@ enum fsh_trace_mode { TRACE_ALL, TRACE_FAULTS, TRACE_OFF };
 enum fsh_children { CHILDREN_FOLLOW, CHILDREN_SKIP };
 enum fsh_headstart { HEADSTART_NONE, HEADSTART_TIME, HEADSTART_CALLS, HEADSTART_LISTEN };
 enum fsh_io_uring { IO_URING_REFUSE, IO_URING_ALLOW };
+enum fsh_unit_of_phase { UNIT_OPEN, UNIT_TIME, UNIT_OPS };
+enum fsh_event_kind { EVENT_NONE, EVENT_FIRED, EVENT_MARK };
+enum fsh_raise { RAISE_NOT, RAISE_TO, RAISE_BY };
 enum fsh_doors { DOORS_AUTO, DOORS_SYMBOLS };
 
 /* One `fault =` line. */
@@ -104,6 +110,24 @@ struct fsh_fault_spec {
     uint32_t n_from, n_to; /* their lengths */
 };
 
+/* [phase NAME], or the `on` of a rule: then it has the rule's name, begins with the event and lasts as long as `for` says. */
+struct fsh_phase {
+    const char *name;
+    const char *file; /* where it was defined */
+    unsigned line;
+    bool of_rule;            /* an `on` */
+    bool named;              /* some rule says phase = NAME */
+    uint8_t unit;            /* enum fsh_unit_of_phase: what all of its positions are in, ns or operations */
+    uint64_t from, to;       /* counted from its start; UINT64_MAX: no end */
+    uint64_t every, span;    /* bursts; 0 for none */
+    uint32_t first, last;    /* intensity at its beginning and end, of FSH_LEVEL_FULL */
+    uint8_t event;           /* enum fsh_event_kind: what starts it; EVENT_NONE: the run */
+    const char *event_name;  /* of the rule, or the text of the mark */
+    uint16_t event_rule;     /* by number, when the profile has been read */
+    uint8_t raise;           /* enum fsh_raise: of an `on` */
+    struct fsh_share raised; /* to what, or by what */
+};
+
 /* `calls`: which pairs of call and kind a rule takes in. */
 struct fsh_selector {
     const char *text; /* as written */
@@ -120,7 +144,7 @@ struct fsh_rule {
 
     struct fsh_selector *calls, *except;
     unsigned n_calls, n_except;
-    struct fsh_texts path, not_path, peer, local, caller, process, thread;
+    struct fsh_texts path, not_path, peer, local, caller, process, thread, phase;
     struct fsh_ranges fd;
     struct fsh_range size;
     bool has_size;
@@ -135,6 +159,10 @@ struct fsh_rule {
     unsigned n_faults;
     bool cont, any_errno, enabled;
     const char *message;
+    uint64_t phases;      /* those that it names, as bits */
+    uint64_t events;      /* its own `on` lines, as bits over phases */
+    uint64_t starts;      /* phases and `on` lines that begin when it fires */
+    bool by_time, by_ops; /* some phase or event of it is measured so */
 
     /* by plan.c */
     unsigned index;   /* in the profile's order */
@@ -154,6 +182,8 @@ struct fsh_profile {
     struct fsh_options options;
     struct fsh_rule *rules;
     unsigned n_rules;
+    struct fsh_phase *phases;
+    unsigned n_phases;
 };
 
 /* INI text to rules. `name` stands in errors. A line `;@source NAME` makes what follows it stand in errors as NAME:1,
@@ -166,6 +196,11 @@ int fsh_profile_parse(struct fsh_profile *profile, struct fsh_arena *arena, cons
  * Returns the length written, or -EINVAL with *error set, or -ENOSPC. */
 int fsh_profile_one_liner(char *out, size_t size, const char *line, const char *name, struct fsh_error *error);
 
+/* Names of the rules, or of the phases ("on NAME" for the `on` of a rule), NUL-separated: what the trace keeps. Returns their
+ * length, which may be more than `size`: then some are missing. */
+size_t fsh_profile_rule_names(const struct fsh_profile *profile, char *out, size_t size);
+size_t fsh_profile_phase_names(const struct fsh_profile *profile, char *out, size_t size);
+
 /* What a candidate needs looked at beyond its draw. */
 enum {
     CAND_FILTER = 1, /* path, peer, local, fd, size, caller, thread: matched before it counts */
@@ -173,7 +208,8 @@ enum {
     CAND_CONTINUE = 4,
     CAND_FACTS = 8,     /* some alternative depends on the size, on O_NONBLOCK or on O_DIRECT */
     CAND_NONBLOCK = 16, /* …on O_NONBLOCK, which costs a system call to know */
-    CAND_CALL = 32      /* fd, size, caller: filters that differ from call to call, not only by resource and thread */
+    CAND_CALL = 32,     /* fd, size, caller: filters that differ from call to call, not only by resource and thread */
+    CAND_PHASED = 64    /* the threshold is not the profile's alone: it has phases or waits for events */
 };
 
 /* One rule as seen from one call on one kind. */

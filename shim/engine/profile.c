@@ -20,6 +20,7 @@ static const char bom[] = "\xef\xbb\xbf"; /* byte order mark */
 
 #define OF_SESSION(field) offsetof(struct fsh_options, field)
 #define OF_RULE(field)    offsetof(struct fsh_rule, field)
+#define OF_PHASE(field)   offsetof(struct fsh_phase, field)
 #define MANY              true
 #define ONCE              false
 
@@ -38,6 +39,9 @@ static const struct {
 };
 
 static bool unknown_key(struct parse *p, struct fsh_word name) {
+    static const char *const belongs[] = {[SESSION] = "%s is a key of the whole run; write it under [faultshim]",
+                                          [RULE] = "%s is a rule's key; write it under [rule NAME]",
+                                          [PHASE] = "%s is a phase's key; write it under [phase NAME]"};
     const char *known[KEYS + COUNT(later_keys)];
     size_t n = 0;
     for (size_t i = 0; i < COUNT(later_keys); i++)
@@ -47,15 +51,14 @@ static bool unknown_key(struct parse *p, struct fsh_word name) {
         if (keys[i].section == p->section)
             known[n++] = keys[i].name;
         else if (fsh_word_is(name, keys[i].name))
-            return keys[i].section == RULE ? fail(p, "%s is a rule's key; write it under [rule NAME]", keys[i].name)
-                                           : fail(p, "%s is a key of the whole run; write it under [faultshim]", keys[i].name);
+            return fail(p, belongs[keys[i].section], keys[i].name);
     }
     return fsh_parse_unknown(p, "key", name, known, n, "write one that 'faultshim list keys' names");
 }
 
 static bool read_key(struct parse *p, const struct key *key, struct fsh_word value) {
     struct place *seen = &p->scratch->seen[key - keys];
-    char *base = key->section == RULE ? (char *)p->rule : (char *)&p->profile->options;
+    char *base = key->section == RULE ? (char *)p->rule : key->section == PHASE ? (char *)p->phase : (char *)&p->profile->options;
     if (!key->many && seen->line)
         return fail(p, "%s was given already at %s:%u; write it once", key->name, seen->file, seen->line);
     if (value.n == 0)
@@ -84,9 +87,16 @@ static int on_key(void *user, const char *section, const char *name, const char 
 /* Sections. */
 
 static struct fsh_texts *texts_of(struct fsh_rule *rule, unsigned i) {
-    struct fsh_texts *const all[TEXT_LISTS] = {&rule->path,   &rule->not_path, &rule->peer,  &rule->local,
-                                               &rule->caller, &rule->process,  &rule->thread};
+    struct fsh_texts *const all[TEXT_LISTS] = {&rule->path,   &rule->not_path, &rule->peer,   &rule->local,
+                                               &rule->caller, &rule->process,  &rule->thread, &rule->phase};
     return all[i];
+}
+
+static void open_section(struct parse *p, enum section section) {
+    for (size_t i = 0; i < KEYS; i++)
+        if (keys[i].section == section)
+            p->scratch->seen[i] = (struct place){NULL, 0};
+    p->section = section;
 }
 
 static bool begin_rule(struct parse *p, struct fsh_word name) {
@@ -112,10 +122,7 @@ static bool begin_rule(struct parse *p, struct fsh_word name) {
     rule->faults = scratch->faults;
     for (unsigned i = 0; i < TEXT_LISTS; i++)
         texts_of(rule, i)->v = scratch->texts[i];
-    for (size_t i = 0; i < KEYS; i++)
-        if (keys[i].section == RULE)
-            scratch->seen[i] = (struct place){NULL, 0};
-    p->section = RULE;
+    open_section(p, RULE);
     return true;
 }
 
@@ -162,22 +169,48 @@ static bool end_rule(struct parse *p) {
     return true;
 }
 
-static bool rule_section(struct parse *p, struct fsh_word name) {
+bool fsh_parse_name(struct parse *p, const char *what, struct fsh_word name) {
     if (name.n == 0)
-        return fail(p, "a rule has no name; write [rule NAME]");
+        return fail(p, "a %s has no name; write [%s NAME]", what, what);
     for (size_t i = 0; i < name.n; i++) {
         char c = name.p[i];
         bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || fsh_is_digit(c);
         if (!letter && (c == '\0' || !strchr("-_.:+/@", c)))
-            return fail(p, "rule name '%.*s' has a character that names can't have; write letters, digits and -_.:+/@",
+            return fail(p, "%s name '%.*s' has a character that names can't have; write letters, digits and -_.:+/@", what,
                         FSH_WORD(name));
     }
+    return true;
+}
+
+static bool rule_section(struct parse *p, struct fsh_word name) {
+    if (!fsh_parse_name(p, "rule", name))
+        return false;
     for (unsigned i = 0; i < p->profile->n_rules; i++) {
         const struct fsh_rule *rule = &p->profile->rules[i];
         if (fsh_word_is(name, rule->name))
             return fail(p, "rule %s was defined already at %s:%u; give this one another name", rule->name, rule->file, rule->line);
     }
     return begin_rule(p, name);
+}
+
+static bool phase_section(struct parse *p, struct fsh_word name) {
+    if (!fsh_parse_name(p, "phase", name))
+        return false;
+    for (unsigned i = 0; i < p->profile->n_phases; i++) {
+        const struct fsh_phase *phase = &p->profile->phases[i];
+        if (!phase->of_rule && fsh_word_is(name, phase->name))
+            return fail(p, "phase %s was defined already at %s:%u; give this one another name", phase->name, phase->file,
+                        phase->line);
+    }
+    p->phase = fsh_parse_new_phase(p, name);
+    if (p->phase)
+        open_section(p, PHASE);
+    return p->phase;
+}
+
+static bool end_section(struct parse *p) {
+    bool good = p->section != PHASE || fsh_parse_end_phase(p);
+    return good && end_rule(p);
 }
 
 static bool session_section(struct parse *p, struct fsh_word more) {
@@ -191,10 +224,10 @@ static bool session_section(struct parse *p, struct fsh_word more) {
 }
 
 static bool begin_section(struct parse *p, struct fsh_word title) {
-    static const char *const known[] = {"faultshim", "rule"};
-    static const char *const planned[] = {"phase", "partition", "node"};
+    static const char *const known[] = {"faultshim", "rule", "phase"};
+    static const char *const planned[] = {"partition", "node"};
     struct fsh_word kind = {"", 0}, name;
-    if (!end_rule(p))
+    if (!end_section(p))
         return false;
     if (title.n > SECTION_MAX)
         return fail(p, "section name '%.*s' is longer than %u bytes; write a shorter one", FSH_WORD(title), (unsigned)SECTION_MAX);
@@ -208,6 +241,8 @@ static bool begin_section(struct parse *p, struct fsh_word title) {
         return rule_section(p, name);
     if (fsh_word_is(kind, "faultshim"))
         return session_section(p, name);
+    if (fsh_word_is(kind, "phase"))
+        return phase_section(p, name);
     for (size_t i = 0; i < COUNT(planned); i++)
         if (fsh_word_is(kind, planned[i]))
             return fail(p, "[%s] is not yet supported; leave the section out", planned[i]);
@@ -252,7 +287,7 @@ static bool check_line(struct parse *p, struct fsh_word line) {
 }
 
 static bool switch_source(struct parse *p, struct fsh_word name) {
-    if (!end_rule(p))
+    if (!end_section(p))
         return false;
     p->section = NO_SECTION;
     name = fsh_trim(name);
@@ -320,20 +355,21 @@ int fsh_profile_parse(struct fsh_profile *profile, struct fsh_arena *arena, cons
     p.scratch = fsh_arena_get(arena, sizeof *p.scratch);
     p.rules_max = count_rules(text, len);
     profile->rules = fsh_arena_get(arena, p.rules_max * sizeof *profile->rules);
-    if (!p.here.file || !p.scratch || !profile->rules)
+    profile->phases = fsh_arena_get(arena, FSH_PHASES_MAX * sizeof *profile->phases);
+    if (!p.here.file || !p.scratch || !profile->rules || !profile->phases)
         return -ENOMEM;
     if (len > FSH_PROFILE_MAX)
         return fail(&p, "the profile is longer than %u bytes; write a shorter one", (unsigned)FSH_PROFILE_MAX), p.result;
     set_up_inih();
     if (ini_parse_stream(next_line, &p, on_key, &p) != 0 && p.result == 0)
         fail(&p, "the line is no INI; write KEY = VALUE, [section], or a comment after ';'");
-    if (p.result == 0)
-        end_rule(&p);
+    if (p.result == 0 && end_section(&p))
+        fsh_parse_resolve(&p);
     profile->options.has_seed = p.scratch->seen[K_SESSION_seed].line;
     return p.result;
 }
 
-/* One-liners. */
+/* Texts that are put together. */
 
 struct writer {
     char *out;
@@ -341,7 +377,7 @@ struct writer {
 };
 
 static void put(struct writer *w, const char *text, size_t n) {
-    if (w->used + n < w->size)
+    if (w->used + n <= w->size)
         memcpy(w->out + w->used, text, n);
     w->used += n;
 }
@@ -349,6 +385,24 @@ static void put(struct writer *w, const char *text, size_t n) {
 static void put_text(struct writer *w, const char *text) {
     put(w, text, strlen(text));
 }
+
+size_t fsh_profile_rule_names(const struct fsh_profile *profile, char *out, size_t size) {
+    struct writer w = {out, size, 0};
+    for (unsigned i = 0; i < profile->n_rules; i++)
+        put(&w, profile->rules[i].name, strlen(profile->rules[i].name) + 1);
+    return w.used;
+}
+
+size_t fsh_profile_phase_names(const struct fsh_profile *profile, char *out, size_t size) {
+    struct writer w = {out, size, 0};
+    for (unsigned i = 0; i < profile->n_phases; i++) {
+        put_text(&w, profile->phases[i].of_rule ? "on " : "");
+        put(&w, profile->phases[i].name, strlen(profile->phases[i].name) + 1);
+    }
+    return w.used;
+}
+
+/* One-liners. */
 
 static bool is_key(struct fsh_word name) {
     for (size_t i = 0; i < KEYS; i++)

@@ -130,6 +130,7 @@ static int read_meta(struct fsh_reader *r) {
     r->meta_len = meta.len;
     int e = split_list(r, META_CALLS, &r->calls, &r->n_calls, r->header.n_calls);
     e = e ? e : split_list(r, META_FAULTS, &r->faults, &r->n_faults, r->header.n_faults);
+    e = e ? e : split_list(r, META_PHASES, &r->phases, &r->n_phases, FSH_PHASES_MAX);
     return e ? e : split_list(r, META_RULES, &r->rules, &r->n_rules, r->header.n_rules);
 }
 
@@ -600,6 +601,7 @@ void fsh_reader_close(struct fsh_reader *r) {
     free(r->calls);
     free(r->faults);
     free(r->rules);
+    free(r->phases);
     free(r->meta);
     free(r);
 }
@@ -608,6 +610,11 @@ void fsh_reader_close(struct fsh_reader *r) {
 
 const struct fsh_header *fsh_reader_header(const struct fsh_reader *r) {
     return &r->header;
+}
+
+const struct fsh_control *fsh_reader_control(const struct fsh_reader *r) {
+    struct fsh_text control = region(r, &r->header.control);
+    return control.len >= sizeof(struct fsh_control) && r->header.control.offset % 8 == 0 ? (const void *)control.data : NULL;
 }
 
 const char *fsh_reader_call_name(const struct fsh_reader *r, unsigned call) {
@@ -620,6 +627,14 @@ const char *fsh_reader_fault_name(const struct fsh_reader *r, unsigned fault) {
 
 const char *fsh_reader_rule_name(const struct fsh_reader *r, unsigned rule) {
     return rule < r->n_rules ? r->rules[rule] : "?";
+}
+
+const char *fsh_reader_phase_name(const struct fsh_reader *r, unsigned phase) {
+    return phase < r->n_phases ? r->phases[phase] : "?";
+}
+
+unsigned fsh_reader_phases(const struct fsh_reader *r) {
+    return r->n_phases;
 }
 
 unsigned fsh_reader_rules(const struct fsh_reader *r) {

@@ -88,10 +88,15 @@ int fsh_reader_open_memory(struct fsh_reader **reader, const void *bytes, size_t
 void fsh_reader_close(struct fsh_reader *reader);
 
 const struct fsh_header *fsh_reader_header(const struct fsh_reader *reader);
+/* As it stood when the trace was opened; NULL if the file is too short for it. */
+const struct fsh_control *fsh_reader_control(const struct fsh_reader *reader);
 struct fsh_text fsh_reader_meta(const struct fsh_reader *reader, enum fsh_meta tag);
 const char *fsh_reader_call_name(const struct fsh_reader *reader, unsigned call); /* "?" if unknown */
 const char *fsh_reader_fault_name(const struct fsh_reader *reader, unsigned fault);
 const char *fsh_reader_rule_name(const struct fsh_reader *reader, unsigned rule);
+/* "on NAME" for the `on` of a rule. */
+const char *fsh_reader_phase_name(const struct fsh_reader *reader, unsigned phase);
+unsigned fsh_reader_phases(const struct fsh_reader *reader);
 unsigned fsh_reader_rules(const struct fsh_reader *reader);
 
 unsigned fsh_reader_threads(const struct fsh_reader *reader);

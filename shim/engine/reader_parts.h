@@ -35,8 +35,8 @@ struct fsh_reader {
     int fd;
     char *meta; /* a copy, ended by NUL */
     size_t meta_len;
-    const char **calls, **faults, **rules;
-    unsigned n_calls, n_faults, n_rules;
+    const char **calls, **faults, **rules, **phases;
+    unsigned n_calls, n_faults, n_rules, n_phases;
 
     uint8_t **rings;
     size_t n_rings, rings_room;

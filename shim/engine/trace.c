@@ -35,8 +35,17 @@ uint64_t fsh_monotonic(void) {
     return read_clock(CLOCK_MONOTONIC);
 }
 
+uint64_t fsh_monotonic_coarse(void) {
+    return read_clock(CLOCK_MONOTONIC_COARSE);
+}
+
 uint64_t fsh_session_now(const struct fsh_session *session) {
     return fsh_monotonic() - session->header->start_monotonic;
+}
+
+uint64_t fsh_session_coarse(const struct fsh_session *session) {
+    uint64_t now = fsh_monotonic_coarse(), start = session->header->start_monotonic;
+    return now > start ? now - start : 0;
 }
 
 /* --- the file --- */
@@ -132,7 +141,7 @@ bool fsh_env_is_recorded(const char *entry) {
 /* --- laying out a session --- */
 
 struct layout {
-    struct fsh_region meta, processes, rules, keys, rings, script, departures, audit;
+    struct fsh_region meta, processes, rules, keys, rings, script, departures, audit, control;
     uint64_t units;
 };
 
@@ -151,16 +160,22 @@ struct meta_item {
     struct fsh_text text;
 };
 
-enum { META_ITEMS = 11 };
+enum { META_ITEMS = 12 };
 
 static void collect_meta(struct meta_item items[META_ITEMS], const struct fsh_session_params *params, struct fsh_text machine,
                          struct fsh_text calls, struct fsh_text faults) {
     const struct meta_item all[META_ITEMS] = {
-        {META_PROFILE, params->profile}, {META_COMMAND, params->command},
-        {META_CWD, params->cwd},         {META_ENV, params->env},
-        {META_RULES, params->rules},     {META_REPLAYED, params->replayed},
-        {META_MACHINE, machine},         {META_CALLS, calls},
-        {META_FAULTS, faults},           {META_VERSION, {FSH_VERSION, strlen(FSH_VERSION)}},
+        {META_PROFILE, params->profile},
+        {META_COMMAND, params->command},
+        {META_CWD, params->cwd},
+        {META_ENV, params->env},
+        {META_RULES, params->rules},
+        {META_REPLAYED, params->replayed},
+        {META_PHASES, params->phases},
+        {META_MACHINE, machine},
+        {META_CALLS, calls},
+        {META_FAULTS, faults},
+        {META_VERSION, {FSH_VERSION, strlen(FSH_VERSION)}},
         {META_END, {NULL, 0}},
     };
     memcpy(items, all, sizeof all);
@@ -182,6 +197,7 @@ static void lay_out(struct layout *l, const struct meta_item *items, const struc
     at = place(&l->processes, at, FSH_PROCESSES * sizeof(struct fsh_process_state));
     at = place(&l->rules, at, params->n_rules * sizeof(struct fsh_rule_state));
     at = place(&l->rings, at, FSH_RINGS * sizeof(struct fsh_ring_state));
+    at = place(&l->control, at, sizeof(struct fsh_control));
     at = place(&l->keys, at, params->shared_keys ? FSH_KEYS * sizeof(struct fsh_key_state) : 0);
     at = place(&l->departures, at, FSH_DEPARTURES * sizeof(struct fsh_departure));
     at = place(&l->audit, at, params->audit ? FSH_AUDITED * sizeof(struct fsh_audited) : 0);
@@ -206,6 +222,7 @@ static void locate(struct fsh_session *s) {
     s->rings = (void *)(base + s->header->rings.offset);
     s->departures = (void *)(base + s->header->departures.offset);
     s->audited = s->header->audit.size ? (void *)(base + s->header->audit.offset) : NULL;
+    s->control = (void *)(base + s->header->control.offset);
     s->keys = s->header->keys.size ? (void *)(base + s->header->keys.offset) : NULL;
 }
 
@@ -230,6 +247,7 @@ static void fill_header(struct fsh_header *h, const struct layout *l, const stru
     h->script = l->script;
     h->departures = l->departures;
     h->audit = l->audit;
+    h->control = l->control;
     h->units = l->units;
     h->ring_data = fsh_ring_data_offset(h->n_rules, h->n_calls);
     h->ring_pages = fsh_ring_pages(h->n_rules, h->n_calls);
@@ -275,6 +293,8 @@ static int build(struct fsh_session *s, int fd, const struct fsh_session_params 
         memcpy(base + l.script.offset, params->script.data, params->script.len);
     fill_header(s->header, &l, params);
     locate(s);
+    s->control->generation = 1;
+    s->control->intensity = FSH_LEVEL_FULL;
     return 0;
 }
 
@@ -317,8 +337,8 @@ static bool header_is_sound(const struct fsh_header *h, uint64_t file_size) {
            region_fits(&h->departures, h->units, FSH_DEPARTURES * sizeof(struct fsh_departure)) &&
            (h->audit.size == 0 || region_fits(&h->audit, h->units, FSH_AUDITED * sizeof(struct fsh_audited))) &&
            (h->keys.size == 0 || region_fits(&h->keys, h->units, FSH_KEYS * sizeof(struct fsh_key_state))) &&
-           region_fits(&h->script, h->units, 0) && h->ring_data == fsh_ring_data_offset(h->n_rules, h->n_calls) &&
-           h->ring_pages == fsh_ring_pages(h->n_rules, h->n_calls);
+           region_fits(&h->script, h->units, 0) && region_fits(&h->control, h->units, sizeof(struct fsh_control)) &&
+           h->ring_data == fsh_ring_data_offset(h->n_rules, h->n_calls) && h->ring_pages == fsh_ring_pages(h->n_rules, h->n_calls);
 }
 
 int fsh_session_map(struct fsh_session *session, int fd) {
@@ -655,6 +675,7 @@ static void start_ring(struct fsh_pen *pen, struct fsh_session *s, const struct 
     ring->thread = atomic_fetch_add(&s->header->threads, 1) + 1;
     ring->seq = 0;
     ring->counted = 0;
+    ring->generation = 0;
     ring->owner_pid = me->pid;
     ring->owner_image = me->image;
     ring->owner_started = me->started;

@@ -25,7 +25,7 @@
 #define FSH_TRACE_MAGIC "FSHTRACE"
 
 enum {
-    FSH_TRACE_VERSION = 1,
+    FSH_TRACE_VERSION = 2,
     FSH_PAGE = 4096,
     FSH_RING_DATA = 60 * 1024, /* at least this much of a ring is stream */
     FSH_PROCESSES = 1024,      /* entries of the process table */
@@ -33,6 +33,7 @@ enum {
     FSH_RINGS = 4096,          /* entries of the table of rings; further rings are never taken over */
     FSH_DEPARTURES = 128,      /* programs at a time that have been started and have not joined */
     FSH_AUDITED = 1 << 14,     /* threads at a time, with --audit */
+    FSH_MARKS = 64,            /* marks that are kept; a run may have more */
     FSH_SLOTS = 64,            /* contexts that one byte can name */
     FSH_RECORD_MAX = 2048,     /* bytes of one record */
     FSH_TEXT_MAX = 1024,       /* bytes of a name in a record; longer ones are cut */
@@ -61,7 +62,7 @@ struct fsh_header {
     uint32_t n_rules, n_calls, n_faults;
     uint32_t trace_mode; /* enum fsh_trace_mode */
     uint64_t trace_limit;
-    struct fsh_region meta, processes, rules, keys, rings, script;
+    struct fsh_region meta, processes, rules, keys, rings, script, control;
     uint64_t units;                 /* offset of the first unit */
     uint32_t ring_pages, ring_data; /* pages of a ring; where its stream starts */
     uint32_t end;                   /* enum fsh_end, when sealed by a supervisor */
@@ -93,7 +94,38 @@ struct fsh_rule_state {
     _Atomic uint64_t ordinal; /* key = run */
     _Atomic uint64_t bytes;   /* key = run, for `space` */
     _Atomic uint32_t stuck;   /* sticky = rule: it has fired */
+    _Atomic uint32_t set;     /* CONTROL_ bits: what `faultshim ctl` has set */
+    _Atomic uint64_t chance;  /* a probability, as a threshold */
+    _Atomic uint64_t times;   /* another `times` */
+    uint32_t pad[4];
+};
+enum { CONTROL_OFF = 1, CONTROL_CHANCE = 2, CONTROL_TIMES = 4 };
+
+/* One phase, or one `on` of a rule. */
+struct fsh_phase_state {
+    _Atomic uint64_t began;     /* ns since the start of the run, plus 1; 0: not started by an event */
+    _Atomic uint64_t ops;       /* operations of its rules so far */
+    _Atomic uint64_t began_ops; /* of these, before it was started */
+    _Atomic uint32_t runs;      /* how often it was started */
     uint32_t pad[9];
+};
+
+struct fsh_mark_state {
+    _Atomic uint64_t time; /* ns since the start of the run, plus 1; 0: not yet whole */
+    char text[FSH_MARK_MAX + 8];
+};
+
+/* What changes while the run goes on: by its own events, and by `faultshim ctl`. Each word stands for itself; `generation` is
+ * raised when one has changed, and every thread looks at it before it decides. */
+struct fsh_control {
+    _Atomic uint32_t generation; /* from 1 */
+    _Atomic uint32_t held;       /* threads that wait for it to change */
+    uint32_t pad[14];
+    _Atomic uint32_t intensity; /* of FSH_LEVEL_FULL */
+    _Atomic uint32_t marks;     /* set so far: the last FSH_MARKS are kept */
+    uint64_t pad2[7];
+    struct fsh_phase_state phases[FSH_PHASES_MAX];
+    struct fsh_mark_state mark[FSH_MARKS];
 };
 
 /* Counters of one rule and key (a file, a call site) shared by all processes of the run. */
@@ -149,13 +181,14 @@ enum fsh_meta {
     META_PROFILE, /* the profile's text, one-liners included (see fsh_profile_parse for ;@source) */
     META_COMMAND, /* argv; list */
     META_CWD,
-    META_ENV,     /* chosen NAME=VALUE; list */
-    META_MACHINE, /* uname: system, release, machine; list */
-    META_CALLS,   /* names by number; list */
-    META_FAULTS,  /* names by number; list */
-    META_RULES,   /* names by number; list */
-    META_VERSION, /* faultshim's version */
-    META_REPLAYED /* path of the trace that this run replayed */
+    META_ENV,      /* chosen NAME=VALUE; list */
+    META_MACHINE,  /* uname: system, release, machine; list */
+    META_CALLS,    /* names by number; list */
+    META_FAULTS,   /* names by number; list */
+    META_RULES,    /* names by number; list */
+    META_VERSION,  /* faultshim's version */
+    META_REPLAYED, /* path of the trace that this run replayed */
+    META_PHASES    /* names by number, "on NAME" for the `on` of a rule; list */
 };
 
 enum fsh_unit_kind { UNIT_RING = 1, UNIT_BLOCK = 2 };
@@ -175,7 +208,9 @@ struct fsh_unit {
     _Atomic uint32_t owner_pid; /* rings: process that writes; 0 for none */
     uint32_t owner_image;
     uint64_t owner_started, owner_ns;
-    uint64_t reserved[4];
+    _Atomic uint32_t generation; /* rings: of fsh_control, as the writer has last taken it over */
+    uint32_t pad;
+    uint64_t reserved[3];
 };
 
 /* Blocks end with this word, in the last 8 bytes of their last page: without it the block is not whole. */
@@ -227,6 +262,9 @@ enum fsh_op {
     OP_EXEC = 0x09, /* u64 ns; text path: the process goes on as another program */
     OP_FORK = 0x0A, /* u64 ns; varint pid; text name: a child was made */
     OP_COUNTED = 0x0B, /* varint decisions that passed here and were counted without being written */
+    OP_PHASE = 0x0C,   /* u64 ns; varint phase, level, runs, position: from here on, for this thread */
+    OP_CONTROL = 0x0D, /* u64 ns; varint what (CHANGED_ below), number; u64 value: from here on, for this thread */
+    OP_MARK = 0x0E,    /* u64 ns when it was set; varint number; text */
     OP_LAST,
     OP_SAME = 0x40,
     OP_SIZED = 0x80,
@@ -243,6 +281,14 @@ enum {
     FAULT_STUCK = 2,    /* fired because the rule is sticky, not by its draw */
     FAULT_REPLAYED = 4, /* applied from a trace, not from a draw */
     FAULT_PASSED = 8    /* after FAULT_MORE: no later rule fired, this record only closes the decision */
+};
+
+/* OP_CONTROL: what `faultshim ctl` has changed. */
+enum fsh_changed {
+    CHANGED_INTENSITY, /* number 0, value of FSH_LEVEL_FULL */
+    CHANGED_RULE,      /* number of the rule, value: CONTROL_ bits that are set now */
+    CHANGED_CHANCE,    /* number of the rule, value: the threshold, with CONTROL_CHANCE */
+    CHANGED_TIMES      /* number of the rule, value: times, with CONTROL_TIMES */
 };
 
 /* --- the session --- */
@@ -263,7 +309,7 @@ struct fsh_session_params {
     uint32_t trace_mode;
     uint64_t trace_limit;
     bool shared_keys;
-    struct fsh_text profile, command, cwd, env, rules, replayed;
+    struct fsh_text profile, command, cwd, env, rules, phases, replayed;
     struct fsh_text script; /* see replay.h; empty if this run is no replay */
     bool audit;
 };
@@ -278,6 +324,7 @@ struct fsh_session {
     struct fsh_key_state *keys; /* NULL if no rule counts by shared keys */
     struct fsh_ring_state *rings;
     struct fsh_departure *departures;
+    struct fsh_control *control;
     struct fsh_audited *audited; /* NULL without --audit */
     bool is_file;                /* false: private to this process and its forks, nothing is written */
 };
@@ -340,8 +387,12 @@ void fsh_pen_pass_slow(struct fsh_pen *pen, struct fsh_session *session, const s
 /* CLOCK_MONOTONIC in ns. A system call unless the shim has put the vDSO's reader into fsh_clock. */
 extern int (*fsh_clock)(int clock, void *timespec);
 uint64_t fsh_monotonic(void);
+/* A few milliseconds behind, and cheaper. */
+uint64_t fsh_monotonic_coarse(void);
 /* ns since the start of the run. */
 uint64_t fsh_session_now(const struct fsh_session *session);
+/* The time that phases are measured by. */
+uint64_t fsh_session_coarse(const struct fsh_session *session);
 
 /* Fields of a record, written front to back; too much is cut off and the result is still well-formed for texts. */
 struct fsh_fields {

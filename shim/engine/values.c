@@ -283,6 +283,15 @@ static bool check_glob(struct parse *p, const struct key *key, struct fsh_word w
     return true;
 }
 
+bool fsh_read_T_WORDS(struct parse *p, const struct key *key, void *field, struct fsh_word value) {
+    struct fsh_word word;
+    int got;
+    while ((got = fsh_next_token(&value, true, &word)) == 1)
+        if (word.n && !add_text(p, key, field, word))
+            return false;
+    return got == 0 ? true : fsh_parse_unclosed(p, key);
+}
+
 bool fsh_read_T_GLOBS(struct parse *p, const struct key *key, void *field, struct fsh_word value) {
     struct fsh_word word;
     int got;

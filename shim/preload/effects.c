@@ -4,6 +4,7 @@
 #include <stdatomic.h>
 #include <time.h>
 
+#include "phases.h"
 #include "session.h"
 
 #include "poison.h"
@@ -97,11 +98,11 @@ void fsh_hold(uint64_t ns) {
 
 long fsh_effect_delay(const struct fsh_action *x) {
     if (x->spec->when == WHEN_BEFORE)
-        fsh_hold(x->verdict->amount);
+        fsh_hold_while_on(x->verdict->rule, x->verdict->amount, false);
     long result = fsh_real_call(x);
     if (x->spec->when == WHEN_AFTER) {
         int e = errno;
-        fsh_hold(x->verdict->amount);
+        fsh_hold_while_on(x->verdict->rule, x->verdict->amount, false);
         errno = e;
     }
     return result;
@@ -183,7 +184,7 @@ static void hold_all(const struct fsh_hit *hit, const struct fsh_verdict *but, e
     int e = errno;
     for (unsigned i = 0; i < hit->n; i++)
         if (&hit->verdicts[i] != but && hit->verdicts[i].fault == FAULT_DELAY && spec_of(&hit->verdicts[i])->when == when)
-            fsh_hold(hit->verdicts[i].amount);
+            fsh_hold_while_on(hit->verdicts[i].rule, hit->verdicts[i].amount, false);
     errno = e;
 }
 

@@ -5,6 +5,8 @@
 #include <stdatomic.h>
 #include <time.h>
 
+#include "phases.h"
+
 #include "poison.h"
 
 /* --- stall --- */
@@ -14,8 +16,8 @@ static long after_errno(const struct fsh_action *x) {
 }
 
 long fsh_effect_stall(const struct fsh_action *x) {
-    fsh_hold(x->verdict->amount ? x->verdict->amount : INT64_MAX / 2);
-    return after_errno(x);
+    uint64_t ns = x->verdict->amount ? x->verdict->amount : UINT64_MAX;
+    return fsh_hold_while_on(x->verdict->rule, ns, false) == HELD_OFF ? fsh_real_call(x) : after_errno(x);
 }
 
 /* --- signal --- */
@@ -71,7 +73,7 @@ static uint64_t cpu_time(void) {
 
 long fsh_effect_cpu(const struct fsh_action *x) {
     uint64_t end = cpu_time() + x->verdict->amount;
-    while (cpu_time() < end)
+    while (cpu_time() < end && fsh_rule_is_on(x->verdict->rule))
         for (volatile unsigned i = 0; i < 2000; i++)
             ;
     return fsh_real_call(x);

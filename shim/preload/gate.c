@@ -9,6 +9,7 @@
 #include <stdatomic.h>
 
 #include "effects.h"
+#include "phases.h"
 #include "script.h"
 #include "session.h"
 #include "stack.h"
@@ -276,10 +277,12 @@ static void count(struct count *n, struct fsh_thread *t, const struct fsh_candid
 }
 
 /* One of the rule's `times`, over the whole run. */
-static bool take_time(const struct fsh_rule *rule) {
+static bool take_time(const struct fsh_thread *t, const struct fsh_rule *rule) {
     _Atomic uint64_t *fired = &fsh_shim.session.rules[rule->index].fired;
+    const struct fsh_rule_view *v = &t->views[rule->index];
     uint64_t have = atomic_load_explicit(fired, memory_order_relaxed);
-    while (!rule->has_times || have < rule->times)
+    uint64_t most = v->set & CONTROL_TIMES ? v->times : rule->has_times ? rule->times : UINT64_MAX;
+    while (have < most)
         if (atomic_compare_exchange_weak_explicit(fired, &have, have + 1, memory_order_relaxed, memory_order_relaxed))
             return true;
     return false;
@@ -292,13 +295,15 @@ struct round {
     uint64_t ordinals[FSH_CANDIDATES_MAX];
     uint64_t bytes[FSH_VERDICTS]; /* of each verdict */
     uint32_t flags[FSH_VERDICTS];
+    struct fsh_phases_seen phases;
     bool ended;   /* a rule without `continue` has fired */
     bool primary; /* a fault that is not a delay has been chosen: only delays can join it */
 };
 
-static COLD void fire(struct fsh_hit *hit, struct round *round, const struct fsh_candidate *cand, uint32_t alternatives,
+static COLD void fire(struct fsh_thread *t, struct round *round, const struct fsh_candidate *cand, uint32_t alternatives,
                       const struct call *c, const struct count *n, uint64_t word, bool was_stuck) {
     const struct fsh_rule *rule = &fsh_shim.rules[cand->rule];
+    struct fsh_hit *hit = &t->hit;
     struct fsh_facts facts = facts_of(c, cand->flags);
     struct fsh_verdict v = {.key = n->key, .ordinal = n->ordinal, .word = word};
     fsh_choose(rule, alternatives, &facts, word, &v);
@@ -306,7 +311,7 @@ static COLD void fire(struct fsh_hit *hit, struct round *round, const struct fsh
     v.key = n->key;
     v.ordinal = n->ordinal;
     v.word = word;
-    if ((round->primary && v.fault != FAULT_DELAY) || hit->n == FSH_VERDICTS || !take_time(rule))
+    if ((round->primary && v.fault != FAULT_DELAY) || hit->n == FSH_VERDICTS || !take_time(t, rule))
         return;
     if (n->stuck)
         atomic_store_explicit(n->stuck, 1, memory_order_relaxed);
@@ -317,15 +322,13 @@ static COLD void fire(struct fsh_hit *hit, struct round *round, const struct fsh
     hit->verdicts[hit->n++] = v;
 }
 
-static inline bool wins(const struct fsh_candidate *cand, uint64_t word) {
-    return word < cand->threshold || cand->threshold == UINT64_MAX;
-}
-
-static bool fires(const struct fsh_candidate *cand, const struct call *c, const struct count *n, uint64_t word, bool *was_stuck) {
-    if (!(cand->flags & CAND_COUNT))
-        return wins(cand, word);
+/* A rule that is off (threshold 0) does not fire, even if it is stuck. */
+static bool fires(const struct fsh_candidate *cand, uint64_t threshold, const struct call *c, const struct count *n, uint64_t word,
+                  bool *was_stuck) {
+    if (!(cand->flags & CAND_COUNT) || !threshold)
+        return word < threshold || threshold == UINT64_MAX;
     *was_stuck = n->stuck && atomic_load_explicit(n->stuck, memory_order_relaxed);
-    return *was_stuck || fsh_fires(&fsh_shim.rules[cand->rule], n->ordinal, n->bytes, c->size, word);
+    return *was_stuck || fsh_fires(&fsh_shim.rules[cand->rule], threshold, n->ordinal, n->bytes, c->size, word);
 }
 
 /* One candidate beyond the simple case. */
@@ -348,11 +351,14 @@ static void look(struct fsh_thread *t, struct round *round, const struct fsh_can
     t->pen.considered[cand->rule]++;
     round->rules |= UINT64_C(1) << i;
     round->ordinals[i] = n.ordinal;
+    uint64_t threshold = t->views[cand->rule].threshold;
+    if (cand->flags & CAND_PHASED)
+        threshold = fsh_phases_threshold(t, rule, &round->phases);
     if (round->ended || fsh_shim.replays)
         return;
     uint64_t word = fsh_draw(n.stream, n.ordinal);
-    if (UNLIKELY(fires(cand, c, &n, word, &was_stuck)))
-        fire(&t->hit, round, cand, alternatives, c, &n, word, was_stuck);
+    if (UNLIKELY(fires(cand, threshold, c, &n, word, &was_stuck)))
+        fire(t, round, cand, alternatives, c, &n, word, was_stuck);
 }
 
 static COLD void record_fault(struct fsh_thread *t, const struct round *round, const struct fsh_candidates *list,
@@ -399,6 +405,9 @@ static COLD struct fsh_hit *hand_over(struct fsh_thread *t, struct round *round,
     for (unsigned i = 0; i < hit->n; i++)
         record_fault(t, round, list, c, i);
     t->pen.n++;
+    for (unsigned i = 0; i < hit->n; i++)
+        if (fsh_shim.rules[hit->verdicts[i].rule].starts)
+            fsh_phases_fired(&fsh_shim.rules[hit->verdicts[i].rule]);
     return hit;
 }
 
@@ -464,9 +473,11 @@ static struct fsh_hit *decide_fully(struct fsh_thread *t, const struct fsh_candi
     struct round round;
     round.rules = 0;
     round.ended = round.primary = false;
+    round.phases = (struct fsh_phases_seen){0};
     t->hit.n = 0;
     if (LIKELY(fsh_shim.session.header->headstart) || !in_headstart(c->call)) {
-        fsh_shim.steady = !fsh_shim.replays;
+        if (UNLIKELY(fsh_phases_changed(t)))
+            fsh_phases_take(t);
         for (unsigned i = 0; i < list->n; i++)
             look(t, &round, list, i, c);
     }
@@ -475,6 +486,11 @@ static struct fsh_hit *decide_fully(struct fsh_thread *t, const struct fsh_candi
 
 /* The short ways below hold for the calls that come most often. They are leaves: whatever does not fit them is left to the
  * functions above by a jump, so that no register has to be saved. */
+
+/* The head start is not over, a replay is followed, or `faultshim ctl` has changed something: what the plan says is not all. */
+static inline bool is_unsteady(const struct fsh_thread *t) {
+    return atomic_load_explicit(fsh_shim.generation, memory_order_relaxed) != t->steady;
+}
 
 static COLD struct fsh_hit *consider_slowly(enum fsh_call call, uint64_t size, const void *caller) {
     struct fsh_thread *t = enter();
@@ -515,7 +531,7 @@ static COLD struct fsh_hit *start_over(struct fsh_thread *t, unsigned counted, e
 struct fsh_hit *fsh_consider(enum fsh_call call, uint64_t size, const void *caller) {
     struct fsh_thread *t = fsh_tls.thread;
     const struct fsh_candidates *list = &fsh_shim.plan->on[call][FSH_ON_NONE];
-    if (UNLIKELY(!t->gate || !fsh_shim.steady || list->shape != SHAPE_THREAD))
+    if (UNLIKELY(!t->gate || is_unsteady(t) || list->shape != SHAPE_THREAD))
         return consider_slowly(call, size, caller);
     t->gate = 0;
     compiler_fence();
@@ -571,7 +587,8 @@ static COLD struct fsh_hit *fire_and_go_on(enum fsh_call call, int fd, int mflag
     round.ended = round.primary = false;
     t->hit.n = 0;
     const struct count n = {.key = r->key, .stream = r->keyed[cand->slot].stream, .ordinal = round.ordinals[at]};
-    fire(&t->hit, &round, cand, cand->alternatives, &c, &n, fsh_draw(n.stream, n.ordinal), false);
+    round.phases = (struct fsh_phases_seen){0};
+    fire(t, &round, cand, cand->alternatives, &c, &n, fsh_draw(n.stream, n.ordinal), false);
     for (unsigned i = at + 1; i < list->n; i++)
         look(t, &round, list, i, &c);
     return conclude(t, &round, list, &c);
@@ -581,7 +598,7 @@ struct fsh_hit *fsh_consider_fd(enum fsh_call call, int fd, int mflags, uint64_t
     struct fsh_thread *t = fsh_tls.thread;
     const uintptr_t word = (unsigned)fd - 3 < fsh_fds.n - 3 ? atomic_load_explicit(&fsh_fds.v[fd], memory_order_acquire) : 0;
     struct fsh_resource *r = (struct fsh_resource *)(word & ~(uintptr_t)1);
-    if (UNLIKELY(!t->gate || !fsh_shim.steady || !r || r->generation != fsh_fds.generation))
+    if (UNLIKELY(!t->gate || is_unsteady(t) || !r || r->generation != fsh_fds.generation))
         return consider_fd_slowly(call, fd, mflags, size, caller);
     const struct fsh_candidates *list = &fsh_shim.plan->on[call][r->kind];
     if (UNLIKELY(list->shape != SHAPE_RESOURCE))

@@ -12,6 +12,7 @@
 #include "identity.h"
 #include "plan.h"
 #include "real.h"
+#include "schedule.h"
 #include "trace.h"
 
 enum { FSH_VERDICTS = 4, FSH_SITES_SEEN = 64 }; /* faults that `continue = yes` can put on one call */
@@ -33,13 +34,23 @@ struct fsh_stream_state {
     uint64_t position, start;
 };
 
+/* A rule as a thread sees it: what `faultshim ctl` has set, and what has come of it and of phases. */
+struct fsh_rule_view {
+    uint64_t threshold, chance, times;
+    uint32_t set; /* CONTROL_ bits */
+    uint32_t pad;
+};
+
 /* One thread. Lives in memory of its own that fork wipes (MADV_WIPEONFORK). */
 struct fsh_thread {
     uint32_t gate;                    /* the gate: 1 while the program's code runs */
     uint32_t known;                   /* 0 after a fork */
+    uint32_t generation;              /* of fsh_control, as this thread has taken it over; 0: not yet */
+    uint32_t steady;                  /* the same while the short ways are open to this thread, or 0 */
     struct fsh_stream_state *streams; /* by rule: those keyed by thread */
     uint64_t *bytes;                  /* by rule: bytes that passed, for `space` */
     uint64_t *matches;                /* by rule, as bits: `process` and `thread` let this thread in */
+    struct fsh_rule_view *views;      /* by rule */
     struct fsh_pen pen;
     struct fsh_hit hit;
     struct { /* by the short way for descriptors, when it finds that a rule fires */
@@ -51,6 +62,9 @@ struct fsh_thread {
     const uint32_t *steps; /* replay: what this thread is expected to do, NULL for nothing */
     uint64_t n_steps, step;
     bool diverged;
+    uint32_t marks;      /* of fsh_control: those before it are told */
+    uint64_t next_phase; /* ns: until then no phase that is measured by time changes */
+    struct fsh_levels levels;
     uint64_t sites[FSH_SITES_SEEN]; /* call sites that the trace knows from this thread */
     char (*scratch)[FSH_PATH_MAX];  /* FSH_SCRATCH paths: stacks of signal handlers have no room for them */
 };
@@ -85,7 +99,7 @@ struct fsh_shim {
     bool tracks;          /* descriptors are kept track of */
     bool refuses_io_uring;
     bool replays;
-    bool steady; /* the head start is over and nothing is replayed: the short ways are open */
+    _Atomic uint32_t *generation; /* of fsh_control */
     struct fsh_places places;
     uintptr_t loader; /* where ld.so is mapped */
     size_t loader_size;

@@ -253,18 +253,6 @@ static struct fsh_text recorded_env(char *const *env, char *to, size_t size) {
     return (struct fsh_text){to, len};
 }
 
-static struct fsh_text rule_names(const struct fsh_profile *profile, char *to, size_t size) {
-    size_t len = 0;
-    for (unsigned i = 0; i < profile->n_rules; i++) {
-        size_t n = strlen(profile->rules[i].name) + 1;
-        if (len + n <= size) {
-            memcpy(to + len, profile->rules[i].name, n);
-            len += n;
-        }
-    }
-    return (struct fsh_text){to, len};
-}
-
 /* --seed is FAULTSHIM_SEED is the profile's is drawn. */
 static int settle_seed(char *const *env, const struct fsh_profile *profile, struct fsh_session_params *params) {
     const char *text = fsh_env(env, "FAULTSHIM_SEED");
@@ -322,13 +310,19 @@ static void rewrite_env(char **env) {
 }
 
 static int create(char **env, const char *profile_name) {
-    enum { TEXT = FSH_PROFILE_MAX, ENV = 64 * 1024, NAMES = FSH_RULES_MAX * (FSH_NAME_MAX + 1), COMMAND = 64 * 1024 };
-    size_t size = TEXT + ENV + NAMES + COMMAND + 3 * FSH_PATH_MAX;
+    enum {
+        TEXT = FSH_PROFILE_MAX,
+        ENV = 64 * 1024,
+        NAMES = FSH_RULES_MAX * (FSH_NAME_MAX + 1),
+        PHASES = FSH_PHASES_MAX * (FSH_NAME_MAX + 4),
+        COMMAND = 64 * 1024
+    };
+    size_t size = TEXT + ENV + NAMES + PHASES + COMMAND + 3 * FSH_PATH_MAX;
     char *room = allocate(size);
     if (!room)
         return -ENOMEM;
-    char *text = room, *envs = text + TEXT, *names = envs + ENV, *command = names + NAMES, *cwd = command + COMMAND,
-         *path = cwd + FSH_PATH_MAX, *found = path + FSH_PATH_MAX;
+    char *text = room, *envs = text + TEXT, *names = envs + ENV, *phases = names + NAMES, *command = phases + PHASES,
+         *cwd = command + COMMAND, *path = cwd + FSH_PATH_MAX, *found = path + FSH_PATH_MAX;
     long len;
     struct rules rules;
     struct fsh_session_params params = {.seed_from = SEED_DRAWN};
@@ -351,7 +345,8 @@ static int create(char **env, const char *profile_name) {
     params.cwd = (struct fsh_text){cwd, n > 0 ? strlen(cwd) : 0};
     params.profile = (struct fsh_text){text, (size_t)len};
     params.env = recorded_env(env, envs, ENV);
-    params.rules = rule_names(profile, names, NAMES);
+    params.rules = (struct fsh_text){names, fsh_profile_rule_names(profile, names, NAMES)};
+    params.phases = (struct fsh_text){phases, fsh_profile_phase_names(profile, phases, PHASES)};
     params.n_rules = profile->n_rules;
     params.trace_mode = profile->options.trace;
     params.trace_limit = profile->options.trace_limit;
@@ -519,7 +514,7 @@ static int bind_plan(void) {
     if (plan->profile->options.headstart == HEADSTART_NONE)
         atomic_store(&fsh_shim.session.header->headstart, 1);
     fsh_shim.replays = fsh_shim.session.header->script.size != 0;
-    fsh_shim.steady = fsh_shim.session.header->headstart && !fsh_shim.replays;
+    fsh_shim.generation = &fsh_shim.session.control->generation;
     return 0;
 }
 
@@ -623,7 +618,8 @@ void fsh_thread_renamed(void) {
 enum { SCRATCH_SIZE = FSH_SCRATCH * FSH_PATH_MAX };
 
 static size_t thread_size(void) {
-    size_t size = sizeof(struct fsh_thread) + 64 + (4ul * fsh_shim.n_rules + (fsh_shim.n_rules + 63) / 64) * sizeof(uint64_t);
+    size_t size = sizeof(struct fsh_thread) + 64 + (4ul * fsh_shim.n_rules + (fsh_shim.n_rules + 63) / 64) * sizeof(uint64_t) +
+                  fsh_shim.n_rules * sizeof(struct fsh_rule_view);
     return ((size + 4095) & ~(size_t)4095) + SCRATCH_SIZE;
 }
 
@@ -652,6 +648,8 @@ static struct fsh_thread *build_thread(void *memory, size_t size) {
     t->streams = (struct fsh_stream_state *)((char *)memory + ((sizeof *t + 63) & ~63ul));
     t->bytes = (uint64_t *)(t->streams + n);
     t->matches = t->bytes + n;
+    t->views = (struct fsh_rule_view *)(t->matches + (n + 63) / 64);
+    t->marks = atomic_load(&fsh_shim.session.control->marks);
     t->scratch = (void *)((char *)memory + size - SCRATCH_SIZE);
     t->key = fsh_key_of_thread(fsh_shim.process.key, fsh_tls.id.key);
     for (unsigned i = 0; i < n; i++)

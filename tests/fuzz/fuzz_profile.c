@@ -6,6 +6,7 @@
 
 #include "decide.h"
 #include "draw.h"
+#include "schedule.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -24,12 +25,31 @@ static void decide(const struct fsh_plan *plan) {
                 struct fsh_verdict verdict = {0};
                 uint64_t word = fsh_draw(rule->hash, c);
                 uint32_t able = fsh_alternatives(rule, cand, &facts);
-                (void)fsh_fires(rule, c, k, facts.size, word);
+                (void)fsh_fires(rule, rule->probability.threshold, c, k, facts.size, word);
                 if (able & ~cand->alternatives)
                     abort();
                 if (able)
                     fsh_choose(rule, able, &facts, word, &verdict);
             }
+}
+
+/* Positions near every edge: a level has its bounds, and a change lies ahead. */
+static void look_at_phases(const struct fsh_profile *profile) {
+    struct fsh_levels levels;
+    const struct fsh_override override = {0};
+    fsh_levels_reset(&levels);
+    for (unsigned i = 0; i < profile->n_phases; i++) {
+        const struct fsh_phase *phase = &profile->phases[i];
+        const uint64_t at[] = {0, phase->from - 1, phase->from, phase->from + phase->span, phase->to - 1, phase->to, UINT64_MAX};
+        for (size_t k = 0; k < sizeof at / sizeof *at; k++) {
+            uint64_t next = fsh_phase_next(phase, at[k]);
+            levels.level[i] = fsh_phase_level(phase, at[k]);
+            if (levels.level[i] > FSH_LEVEL_FULL || (next <= at[k] && next != UINT64_MAX))
+                abort();
+        }
+    }
+    for (unsigned i = 0; i < profile->n_rules; i++)
+        (void)fsh_rule_threshold(profile, &profile->rules[i], &levels, &override);
 }
 
 static void load(const char *text, size_t len) {
@@ -48,7 +68,7 @@ static void load(const char *text, size_t len) {
     else if (r != 0)
         abort(); /* the memory did not suffice */
     else
-        decide(&plan);
+        decide(&plan), look_at_phases(&profile);
     free(arena.base);
 }
 

@@ -5,6 +5,10 @@
 #include "draw.h"
 #include "engine_test.h"
 
+static bool fires(const struct fsh_rule *rule, uint64_t ordinal, uint64_t bytes, uint64_t size, uint64_t word) {
+    return fsh_fires(rule, rule->probability.threshold, ordinal, bytes, size, word);
+}
+
 static struct loaded *rule_of(const char *calls, const char *faults, const char *lines) {
     char text[600];
     snprintf(text, sizeof text, "[rule a]\ncalls = %s\nfault = %s\n%s", calls, faults, lines);
@@ -116,7 +120,7 @@ static void assert_fires(const char *lines, const char *expected) {
     struct loaded *loaded = rule_of("write", "error EIO", lines);
     char fired[21] = "";
     for (unsigned i = 0; i < 20; i++)
-        fired[i] = fsh_fires(loaded->profile.rules, i, i * 100, 100, fsh_draw(3, i)) ? 'x' : '.';
+        fired[i] = fires(loaded->profile.rules, i, i * 100, 100, fsh_draw(3, i)) ? 'x' : '.';
     if (strcmp(fired, expected) != 0)
         fail_msg("%s: %s is not %s", lines, fired, expected);
     unload(loaded);
@@ -145,22 +149,22 @@ static void space_counts_calls_without_bytes_after_it(void **state) {
     struct loaded *loaded = rule_of("write", "error EIO", "space = 100\n");
     const struct fsh_rule *rule = loaded->profile.rules;
     (void)state;
-    assert_false(fsh_fires(rule, 0, 0, 100, 0));
-    assert_true(fsh_fires(rule, 0, 0, 101, 0));
-    assert_false(fsh_fires(rule, 0, 99, 0, 0));
-    assert_true(fsh_fires(rule, 0, 100, 0, 0));
-    assert_true(fsh_fires(rule, 0, 1, UINT64_MAX, 0));
+    assert_false(fires(rule, 0, 0, 100, 0));
+    assert_true(fires(rule, 0, 0, 101, 0));
+    assert_false(fires(rule, 0, 99, 0, 0));
+    assert_true(fires(rule, 0, 100, 0, 0));
+    assert_true(fires(rule, 0, 1, UINT64_MAX, 0));
     unload(loaded);
 }
 
 static void always_means_every_word(void **state) {
     struct loaded *loaded = rule_of("write", "error EIO", "probability = 100%\n");
     (void)state;
-    assert_true(fsh_fires(loaded->profile.rules, 0, 0, 0, UINT64_MAX));
+    assert_true(fires(loaded->profile.rules, 0, 0, 0, UINT64_MAX));
     unload(loaded);
     loaded = rule_of("write", "error EIO", "probability = 50%\n");
-    assert_true(fsh_fires(loaded->profile.rules, 0, 0, 0, UINT64_MAX / 2));
-    assert_false(fsh_fires(loaded->profile.rules, 0, 0, 0, UINT64_MAX / 2 + 1));
+    assert_true(fires(loaded->profile.rules, 0, 0, 0, UINT64_MAX / 2));
+    assert_false(fires(loaded->profile.rules, 0, 0, 0, UINT64_MAX / 2 + 1));
     unload(loaded);
 }
 

@@ -1,0 +1,446 @@
+#!/usr/bin/env bats
+# Phases and events: when a rule is on, how much of it, and that what it has begun ends with it.
+
+load ../common
+
+profile() { # the profile is stdin
+  cat >p.ini
+}
+# What ran and what the trace says of it; the trace must be as its seed, profile and phases have it.
+under_profile() { # VICTIM ARGUMENT...
+  run fs run -q -s "${seed:-1}" --expect=any -p p.ini -- "$victims/$1" "${@:2}"
+  [ "$status" -eq 0 ] || { echo "status $status: $output" && return 1; }
+  verified
+}
+verified() {
+  local said
+  said=$(fs verify) || { echo "$said" && return 1; }
+}
+fired() { # RULE
+  fs stats --json | jq --arg r "$1" '.rules[] | select(.name == $r).fired'
+}
+ordinals() { # RULE
+  faults | jq --arg r "$1" 'select(.rule == $r).ordinal' | sort -n
+}
+phases() { # NAME of the phases, as the thread met them: intensity
+  fs log --json --events | jq -r --arg p "$1" 'select(.event == "phase" and .name == $p) | .intensity'
+}
+
+@test "operations-from-to-are-counted-exactly" {
+  profile <<'END'
+[rule w]
+calls = write
+fault = error EIO
+phase = middle
+[phase middle]
+from = 10 ops
+to   = 14 ops
+END
+  under_profile say on:file x30:write
+  [ "$(ordinals w | paste -sd ' ')" = "10 11 12 13" ]
+  [ "$(phases middle | paste -sd ' ')" = "100% 0%" ]
+}
+
+@test "bursts-repeat" {
+  profile <<'END'
+[rule w]
+calls = write
+fault = error EIO
+phase = p
+[phase p]
+from  = 5 ops
+to    = 22 ops
+every = 10 ops for 2 ops
+END
+  under_profile say on:file x40:write
+  [ "$(ordinals w | paste -sd ' ')" = "5 6 15 16" ]
+}
+
+@test "a-ramp-climbs-and-is-recomputed-step-by-step" {
+  profile <<'END'
+[rule w]
+calls = write
+probability = 80%
+fault = error EIO
+phase = worse
+[phase worse]
+to        = 6400 ops
+intensity = 0%..100%
+END
+  under_profile say on:file x6400:write
+  # 64 steps, the first of which is nothing; each is recorded once
+  [ "$(phases worse | wc -l)" -eq 63 ]
+  local early late
+  early=$(ordinals w | awk '$1 < 1600' | wc -l)
+  late=$(ordinals w | awk '$1 >= 4800' | wc -l)
+  # 10 % and 70 % are wanted: 160 and 1120 of 1600
+  [ "$early" -gt 100 ] && [ "$early" -lt 240 ] || { echo "early: $early" && return 1; }
+  [ "$late" -gt 1000 ] && [ "$late" -lt 1230 ] || { echo "late: $late" && return 1; }
+}
+
+@test "the-same-seed-gives-the-same-faults-in-phases-of-operations" {
+  profile <<'END'
+[rule w]
+calls = write
+probability = 30%
+fault = error EIO
+fault = short
+phase = p
+[rule echo]
+calls = write
+probability = 1%
+fault = delay 1us
+on = rule w fired raises by 5% for 50 ops
+[phase p]
+from = 100 ops
+to   = 700 ops
+intensity = 100%..10%
+END
+  local i
+  for i in 1 2 3; do
+    under_profile say on:file x1000:write
+    faults | jq -c '[.rule, .ordinal, .fault, .errno, .amount]' >"faults.$i"
+  done
+  [ "$(wc -l <faults.1)" -gt 100 ]
+  cmp faults.1 faults.2
+  cmp faults.1 faults.3
+}
+
+@test "a-phase-in-time-begins-and-ends" {
+  profile <<'END'
+[rule w]
+calls = write
+fault = error EIO
+phase = p
+[phase p]
+from = 300ms
+to   = 500ms
+END
+  under_profile steady 800 2
+  [ "$(faults | how_many '.time < 0.3')" -eq 0 ]
+  [ "$(faults | how_many '.time >= 0.3')" -gt 0 ]
+  # each of the two threads met its beginning and its end, and wrote again after it
+  [ "$(phases p | sort | uniq -c | awk '{print $1 " x " $2}' | paste -sd ' ')" = "2 x 0% 2 x 100%" ]
+  [ "$(decisions | how_many '.time > 0.6 and .outcome == "pass"')" -gt 0 ]
+  [ "$(decisions | how_many '.time > 0.6 and .outcome == "fault"')" -eq 0 ]
+}
+
+@test "of-several-phases-the-strongest-counts" {
+  profile <<'END'
+[rule w]
+calls = write
+fault = error EIO
+phase = weak strong
+[phase weak]
+to = 20 ops
+[phase strong]
+from = 15 ops
+to   = 30 ops
+END
+  under_profile say on:file x50:write
+  [ "$(ordinals w | wc -l)" -eq 30 ]
+  [ "$(ordinals w | tail -n 1)" -eq 29 ]
+}
+
+@test "a-rule-that-is-off-counts-its-candidates" {
+  profile <<'END'
+[rule w]
+calls = write
+nth   = 12
+fault = error EIO
+phase = p
+[phase p]
+from = 5 ops
+END
+  under_profile say on:file x20:write
+  [ "$(ordinals w)" = 11 ]
+}
+
+@test "sticky-does-not-outlive-the-phase" {
+  profile <<'END'
+[rule w]
+calls  = write
+nth    = 3
+sticky = rule
+fault  = error EIO
+phase  = p
+[phase p]
+to = 10 ops
+END
+  under_profile say on:file x20:write
+  [ "$(ordinals w | paste -sd ' ')" = "2 3 4 5 6 7 8 9" ]
+}
+
+@test "operations-begin-after-the-head-start" {
+  { echo '[faultshim]' && echo 'headstart = 10 calls'; } >p.ini
+  cat >>p.ini <<'END'
+[rule w]
+calls = write
+fault = error EIO
+phase = p
+[phase p]
+from = 5 ops
+to   = 6 ops
+END
+  under_profile say on:file x30:write
+  [ "$(faults | jq .n)" -eq 16 ]
+}
+
+# --- events ---
+
+@test "a-rule-waits-for-another-to-fire" {
+  profile <<'END'
+[rule first]
+calls = write
+nth   = 10
+fault = error EIO
+[rule next]
+calls = write
+fault = error ENOSPC
+on    = rule first fired
+END
+  under_profile say on:file x30:write
+  [ "$(ordinals next | wc -l)" -eq 20 ]
+  [ "$(ordinals next | head -n 1)" -eq 10 ]
+}
+
+@test "an-event-raises-for-a-number-of-operations" {
+  profile <<'END'
+[rule first]
+calls = write
+nth   = 10,15
+fault = delay 1us
+continue = yes
+[rule next]
+calls = write
+probability = 0%
+fault = error ENOSPC
+on    = rule first fired raises to 100% for 8 ops
+END
+  under_profile say on:file x50:write
+  # from the call after the 10th for eight, and renewed after the 15th
+  [ "$(ordinals next | paste -sd ' ')" = "$(seq 10 22 | paste -sd ' ')" ]
+}
+
+@test "events-add-up-and-a-rule-may-raise-itself" {
+  profile <<'END'
+[rule w]
+calls = write
+probability = 1%
+fault = error EIO
+on    = rule w fired raises by 20%
+END
+  seed=3 under_profile say on:file x1000:write
+  # five faults, and it always fires
+  local fifth
+  fifth=$(ordinals w | sed -n 5p)
+  [ "$(ordinals w | wc -l)" -eq $((1000 - fifth + 4)) ]
+  [ "$(phases "on w" | wc -l)" -ge 5 ]
+}
+
+@test "a-phase-begins-with-an-event-and-begins-anew" {
+  profile <<'END'
+[rule trip]
+calls = write
+nth   = 10,40
+fault = delay 1us
+continue = yes
+[rule w]
+calls = write
+fault = error EIO
+phase = after
+[phase after]
+on   = rule trip fired
+from = 2 ops
+to   = 5 ops
+END
+  under_profile say on:file x60:write
+  [ "$(ordinals w | paste -sd ' ')" = "12 13 14 42 43 44" ]
+}
+
+@test "processes-share-phases-and-events" {
+  profile <<'END'
+[rule w]
+calls = write
+fault = error EIO
+phase = p
+[phase p]
+from = 15 ops
+to   = 20 ops
+[rule next]
+calls = write
+fault = error ENOSPC
+on    = rule w fired for 2s
+except = pwrite
+END
+  under_profile say on:file in-child:x10:write x10:write
+  [ "$(fired w)" -eq 5 ]
+  [ "$(faults | jq -r 'select(.rule == "w").process' | sort -u)" = 1 ]
+}
+
+@test "threads-and-children-under-phases-are-recomputed" {
+  profile <<'END'
+[rule files]
+calls = @file
+except = close
+probability = 20%
+fault = error EIO
+fault = short
+phase = a b
+[rule memory]
+calls = @memory.alloc
+probability = 1%
+fault = error ENOMEM
+on = rule files fired raises by 1% for 20ms
+[rule net]
+calls = @net.send @net.recv
+probability = 5%
+key   = run
+fault = error EINTR
+phase = b
+[phase a]
+from  = 50 ops
+every = 200 ops for 100 ops
+intensity = 0%..100%
+[phase b]
+from  = 10ms
+every = 20ms for 10ms
+END
+  local port i
+  port=$(free_port)
+  for i in 1 2 3; do
+    seed=$i under_profile threads8 "$port"
+    rm -rf w*
+  done
+  [ "$(fs log --json --events | how_many '.event == "phase"')" -gt 10 ]
+}
+
+# --- what is held ---
+
+@test "a-delay-ends-with-its-phase" {
+  profile <<'END'
+[rule w]
+calls = write
+fault = delay 1000s
+times = 1
+phase = p
+[phase p]
+to = 400ms
+END
+  limit=30 under_profile say on:file write
+  says "write 100"
+  [ "$(fired w)" -eq 1 ]
+}
+
+@test "a-stall-without-end-ends-with-its-phase-and-the-call-is-made" {
+  profile <<'END'
+[rule w]
+calls = write
+fault = stall
+times = 1
+phase = p
+[phase p]
+to = 400ms
+END
+  limit=30 under_profile say on:file write
+  says "write 100"
+  [ "$(fired w)" -eq 1 ]
+}
+
+@test "a-stall-ends-when-other-threads-end-its-phase-of-operations" {
+  profile <<'END'
+[rule w]
+calls = write
+nth   = 20
+fault = stall
+phase = p
+[phase p]
+to = 40 ops
+END
+  limit=30 under_profile steady 500 2
+  [ "$(fired w)" -eq 1 ]
+  # both threads have written after it
+  [ "$(decisions | how_many '.time > 0.45' )" -gt 0 ]
+}
+
+@test "an-event-that-falls-back-releases-what-it-held" {
+  profile <<'END'
+[rule trip]
+calls = write
+nth   = 5
+fault = delay 1us
+[rule w]
+calls = write
+fault = stall
+times = 1
+on    = rule trip fired for 300ms
+END
+  limit=30 under_profile say on:file x10:write
+  [ "$(fired w)" -eq 1 ]
+}
+
+# --- traces ---
+
+@test "a-replay-repeats-what-phases-did" {
+  profile <<'END'
+[rule w]
+calls = write
+probability = 50%
+fault = error EIO
+phase = p
+[phase p]
+from = 20ms
+to   = 10s
+intensity = 20%..100%
+END
+  under_profile steady 300 2
+  [ "$(fired w)" -gt 0 ]
+  faults | jq -c '[.thread, .n, .errno]' | sort >recorded
+  run fs replay -q
+  faults faultshim.replay.trace | jq -c '[.thread, .n, .errno]' | sort >again
+  # time decides how many writes there are; the faults of those that are there again are the recorded ones
+  [ -s again ]
+  [ -z "$(comm -13 recorded again)" ]
+}
+
+@test "verify-finds-a-phase-that-is-not-the-profile-s" {
+  profile <<'END'
+[rule w]
+calls = write
+probability = 50%
+fault = error EIO
+phase = p
+[phase p]
+from = 100 ops
+intensity = 40%
+END
+  under_profile say on:file x300:write
+  # the level in the record of the phase: 26214 of 65536, as a varint
+  /usr/bin/python3 - faultshim.trace <<'END'
+import sys
+data = bytearray(open(sys.argv[1], "rb").read())
+at = next(i for i in range(0, len(data) - 20) if data[i] == 0x0c and data[i + 11] == 0 and data[i + 12:i + 15] == b"\xe6\xcc\x01")
+data[at + 12] ^= 1
+open("wrong.trace", "wb").write(data)
+END
+  run fs verify wrong.trace
+  [ "$status" -eq 1 ]
+  [[ $output == *"phase p has another intensity at position 100"* ]]
+}
+
+@test "a-profile-with-phases-is-explained" {
+  profile <<'END'
+[rule w]
+calls = write
+fault = error EIO
+phase = p
+on = mark now raises to 50% for 10s
+[phase p]
+from = 10s
+to = 20s
+END
+  run fs check p.ini
+  [ "$status" -eq 0 ]
+  [[ $output == *"in phase p (from 10s to 20s)"* ]]
+  [[ $output == *"raised to 50% when the mark now"* ]]
+}
