@@ -6,12 +6,13 @@
 #
 #   --only GLOB     only tests whose name matches, as --list prints them (cases/rules/*, unit/draw); may be repeated
 #   --list          print the names of the tests and run none
-#   --all           take the long way: fuzzers for five minutes each, the quick start and the benchmark once through
+#   --all           take the long way: fuzzers for five minutes each, other people's test suites in whole (hours), the quick start and
+#                   the benchmark once through
 #   --no-install    install nothing
 #   --build FOLDER  build there instead of in build/
 #
 # Names: build/COMPILER, source/CHECK, unit/TEST, unit-clang/TEST, unit-sanitized/TEST, manual/TEST, fuzz/TARGET, cases/FILE/CLAIM,
-# programs/FILE/CLAIM. Two jobs run side by side; each has a time limit.
+# programs/FILE/CLAIM, compat/SUITE/UNIT (other people's tests). Two jobs run side by side; each has a time limit.
 # Jobs are called by name, out of a list: shellcheck takes them for dead code.
 # shellcheck disable=SC2317
 set -eu -o pipefail
@@ -22,7 +23,7 @@ export PATH=/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8
 unset LC_ALL LD_PRELOAD LD_LIBRARY_PATH CC CXX CFLAGS CXXFLAGS LDFLAGS "${!FAULTSHIM_@}" "${!MESON@}" 2>/dev/null || true
 
 usage() {
-  sed -n '2,14s/^# \{0,1\}//p' "$0"
+  sed -n '2,16s/^# \{0,1\}//p' "$0"
   exit "$1"
 }
 
@@ -248,6 +249,30 @@ job_bats() { # FOLDER FILE
   fi
 }
 
+# Tests of other projects, bare and under the shim. The scripts print their lines as we do.
+compat_suites() {
+  find "$top/tests/compat" -name '*.sh' | sed 's|.*/||; s|\.sh$||' | sort
+}
+compat_units() { # SUITE
+  bash "$top/tests/compat/$1.sh" "${compat_options[@]}" --list
+}
+compat_options=() compat_seconds=9000
+[ "$all" = yes ] || compat_options=(--quick) compat_seconds=1200
+job_compat() { # SUITE
+  local log=$scratch/compat-$1.log units=() unit status=0
+  while read -r unit; do
+    if wanted "compat/$1/$unit"; then units+=("$unit"); fi
+  done < <(compat_units "$1")
+  timeout -k 20 "$compat_seconds" bash "$top/tests/compat/$1.sh" "${compat_options[@]}" --build "$build/gcc" --cache "$build/compat" \
+    "${units[@]}" >"$log" 2>&1 </dev/null || status=$?
+  grep -v '^compat: ' "$log" || true
+  # 1: one of them failed, and was told
+  if [ "$status" -gt 1 ] || [ "$(grep -cE '^(ok|failed|skipped) ' "$log" || true)" -ne "${#units[@]}" ]; then
+    echo "    | ended with status $status" >>"$log"
+    failed "compat/$1/*" "$log"
+  fi
+}
+
 job_bench() {
   local log=$scratch/bench.log
   if timeout 600 "$top/tests/bench/run.sh" --quick --build "$build/gcc" >"$log" 2>&1; then
@@ -300,6 +325,9 @@ everything() { # the names of all tests; of meson's only once something is built
       claims "$file" | sed "s|^|$folder/$(basename "$file" .bats)/|"
     done < <(bats_files "$folder")
   done
+  while read -r folder; do
+    compat_units "$folder" | sed "s|^|compat/$folder/|"
+  done < <(compat_suites)
   [ "$all" = no ] || printf '%s\n' tools/quickstart bench/quick
 }
 
@@ -320,7 +348,9 @@ if [ "$list" = yes ]; then
 fi
 
 if [ "$install" = yes ]; then
-  bash "$top/tools/install-deps.sh" </dev/null >"$scratch/install.log" 2>&1 || {
+  depth=()
+  [ "$all" = no ] || depth=(--compat)
+  bash "$top/tools/install-deps.sh" "${depth[@]}" </dev/null >"$scratch/install.log" 2>&1 || {
     cat "$scratch/install.log"
     exit 1
   }
@@ -354,6 +384,9 @@ everything >"$scratch/names"
 # Long jobs first, so that the short ones fill the gaps.
 jobs=()
 any_wanted build/clang || any_wanted unit-clang || any_wanted fuzz && jobs+=('job_clang')
+while read -r suite; do
+  any_wanted "compat/$suite/" && jobs+=("job_compat $suite")
+done < <(compat_suites)
 for folder in programs cases; do
   while read -r file; do
     any_wanted "$folder/$(basename "$file" .bats)/" && jobs+=("job_bats $folder $file")

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs the Debian packages that faultshim needs: to be built (--build), and to be tested on other people's programs (default). For
-# CPython's own test suite under the shim (tests/compat/cpython.sh): --compat.
+# Installs the Debian packages that faultshim needs: to be built (--build), to be tested on other people's programs (default), and to run
+# all of other people's test suites under it (--compat).
 # As root, or through sudo. Starts no service: what is installed here is run by the tests, on their own ports and folders.
 #
 #   tools/install-deps.sh [--build | --compat]
@@ -14,11 +14,12 @@ tests=(
   g++ clang libclang-rt-14-dev clang-format cppcheck shellcheck bats libcmocka-dev jq procps valgrind libc6-dbg
   libjemalloc-dev libjemalloc2 libcap2-bin musl-tools nginx memcached curl python3 postgresql nodejs default-jre-headless
 )
-compat=(python3.11 libpython3.11-testsuite)
+# for what tests/run.sh --all runs of other people's tests, and nothing else
+compat=(make tcl8.6-dev)
 case ${1-} in
 '') wanted=("${build[@]}" "${demo[@]}" "${tests[@]}") ;;
 --build) wanted=("${build[@]}" "${demo[@]}") ;;
---compat) wanted=("${compat[@]}") ;;
+--compat) wanted=("${build[@]}" "${demo[@]}" "${tests[@]}" "${compat[@]}") ;;
 *) sed -n '2,6s/^# \{0,1\}//p' "$0" >&2 && exit 2 ;;
 esac
 
