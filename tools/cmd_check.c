@@ -241,6 +241,21 @@ static void say_arguments(FILE *out, const struct fsh_fault_spec *f) {
         }
         fprintf(out, " %s the call", whens[f->when]);
         break;
+    case FAULT_LOSS:
+        fputs(f->net.as == AS_DELAY ? " (on a stream: late)" : f->net.as == AS_RESET ? " (on a stream: a reset)" : "", out);
+        break;
+    case FAULT_RESET:
+    case FAULT_CLOSE:
+        if (f->net.after)
+            fprintf(out, " after %" PRIu64 " bytes more", f->net.after);
+        break;
+    case FAULT_SHORT:
+        if (f->net.limit)
+            fprintf(out, " by slices of %" PRIu64 " bytes at most", f->net.limit);
+        break;
+    case FAULT_STORM:
+        fprintf(out, " above %" PRIu64 " open connections", f->net.limit);
+        break;
     case FAULT_CRASH:
         fprintf(out, " %s the call, ", whens[f->when]);
         if (f->exits)

@@ -113,6 +113,8 @@ static void text_line(const struct log *log, const struct fsh_decision *d) {
             fputs_unlocked(" replayed", out);
         if (d->flags & FAULT_STUCK)
             fputs_unlocked(" sticky", out);
+        if (d->flags & FAULT_LASTING)
+            fputs_unlocked(" lasting", out);
     }
     putc_unlocked('\n', out);
 }

@@ -3,7 +3,8 @@
  * What a trace tells, and what follows from it:
  *
  * - The rules that considered a decision. They must be those whose selectors and filters let them, as far as the trace has
- *   the facts: descriptors, callers, peers, O_NONBLOCK and O_DIRECT are not in it, so there both answers are accepted.
+ *   the facts: descriptors, callers, peers, O_NONBLOCK, O_DIRECT and the number of open connections are not in it, so there both
+ * answers are accepted.
  * - The order of decisions within a thread. Ordinals of rules that count by thread follow from it, one by one, and so does whether
  *   each of them fires.
  * - Of a fault, the ordinals of all rules that considered the call. Draw, errno and amount follow from those.
@@ -30,7 +31,7 @@
 #include "out.h"
 #include "schedule.h"
 
-enum { VERDICTS_MAX = 8, CACHE = 4096 };
+enum { VARIANTS = 8 /* of the facts that the trace lacks */, VERDICTS_MAX = 8, CACHE = 4096 };
 
 /* A rule's candidates under one shared key, in one image of a process: an exec may or may not begin to count anew. */
 struct group {
@@ -174,18 +175,22 @@ static enum answer names_let(const struct work *w, const struct fsh_rule *rule) 
 }
 
 static struct fsh_facts facts_of(const struct work *w, const struct fsh_decision *d, unsigned variant) {
-    return (struct fsh_facts){
-        .call = (uint16_t)w->calls[d->call], .kind = d->kind, .nonblocking = variant & 1, .direct = variant & 2, .size = d->size};
+    return (struct fsh_facts){.call = (uint16_t)w->calls[d->call],
+                              .kind = d->kind,
+                              .nonblocking = variant & 1,
+                              .direct = variant & 2,
+                              .alive = variant & 4 ? UINT64_MAX : 0,
+                              .size = d->size};
 }
 
 static enum answer facts_let(const struct work *w, const struct fsh_rule *rule, const struct fsh_candidate *cand,
                              const struct fsh_decision *d) {
     unsigned can = 0;
-    for (unsigned variant = 0; variant < 4; variant++) {
+    for (unsigned variant = 0; variant < VARIANTS; variant++) {
         struct fsh_facts facts = facts_of(w, d, variant);
         can += fsh_alternatives(rule, cand, &facts) != 0;
     }
-    return can == 0 ? NO : can == 4 ? YES : UNKNOWN;
+    return can == 0 ? NO : can == VARIANTS ? YES : UNKNOWN;
 }
 
 static enum answer lets(const struct work *w, const struct fsh_candidate *cand, const struct fsh_decision *d, bool fd_is_ordinary) {
@@ -413,7 +418,7 @@ static bool choice_is_right(const struct work *w, const struct fsh_candidate *ca
     const struct fsh_rule *rule = &w->profile->rules[f->rule];
     const char *name = fsh_reader_fault_name(w->reader, f->fault_kind);
     int kind = fsh_fault_by_name(name, strlen(name));
-    for (unsigned variant = 0; variant < 4; variant++) {
+    for (unsigned variant = 0; variant < VARIANTS; variant++) {
         struct fsh_facts facts = facts_of(w, f, variant);
         struct fsh_verdict v = {0};
         uint32_t alternatives = fsh_alternatives(rule, cand, &facts);
@@ -459,7 +464,7 @@ static void check_fault(struct work *w, const struct fsh_candidate *cand, const 
 
 static const struct fsh_decision *fault_of(const struct work *w, unsigned rule) {
     for (unsigned i = 0; i < w->n_faults; i++)
-        if (w->faults[i].rule == rule)
+        if (w->faults[i].rule == rule && !(w->faults[i].flags & FAULT_LASTING))
             return &w->faults[i];
     return NULL;
 }
@@ -477,7 +482,7 @@ static bool may_join(const struct work *w, const struct so_far *so_far, const st
         return false;
     if (!so_far->primary)
         return true;
-    for (unsigned variant = 0; variant < 4; variant++) {
+    for (unsigned variant = 0; variant < VARIANTS; variant++) {
         struct fsh_facts facts = facts_of(w, d, variant);
         struct fsh_verdict v = {0};
         uint32_t alternatives = fsh_alternatives(&w->profile->rules[cand->rule], cand, &facts);
@@ -544,6 +549,15 @@ static int check_considered(struct work *w, const struct fsh_decision *d, const 
     return e;
 }
 
+/* Nothing was drawn: the rule must have fired before, and the fault be the one of its line. */
+static void check_lasting(struct work *w, const struct fsh_decision *f) {
+    const char *name = fsh_reader_fault_name(w->reader, f->fault_kind);
+    if (fsh_fault_by_name(name, strlen(name)) != w->profile->rules[f->rule].faults[f->line].kind)
+        problem(w, f, "rule %s has no fault %s on line %u", name_of(w, f->rule), name, f->line + 1);
+    else if (!w->fired[f->rule])
+        problem(w, f, "rule %s left something behind without having fired", name_of(w, f->rule));
+}
+
 /* The decision whose faults have been gathered. */
 static int check_hit(struct work *w) {
     const struct fsh_decision *d = &w->faults[0];
@@ -558,6 +572,8 @@ static int check_hit(struct work *w) {
             listed |= d->rules[j].rule == f->rule;
         if (w->profile->rules[f->rule].n_faults <= f->line)
             problem(w, f, "rule %s has no fault line %u", name_of(w, f->rule), f->line + 1);
+        else if (f->flags & FAULT_LASTING)
+            check_lasting(w, f);
         else if (f->flags & FAULT_REPLAYED)
             check_draw(w, candidate_of(w, f, f->rule), f);
         else if (!listed)
@@ -871,7 +887,7 @@ static int check_groups(struct work *w) {
 
 static int count_fault(void *arg, const struct fsh_decision *d) {
     struct work *w = arg;
-    if (d->fault) {
+    if (d->fault && !(d->flags & FAULT_LASTING)) {
         w->fired[d->rule]++;
         w->drawn[d->rule] += !(d->flags & FAULT_STUCK);
         if (!strcmp(fsh_reader_fault_name(w->reader, d->fault_kind), "crash"))

@@ -94,7 +94,7 @@ static int add_fault(struct compiler *c, const struct fsh_decision *d) {
                                                          .line = d->line,
                                                          .fault = (uint8_t)kind,
                                                          .error = d->error,
-                                                         .flags = d->flags & (FAULT_MORE | FAULT_STUCK),
+                                                         .flags = d->flags & (FAULT_MORE | FAULT_STUCK | FAULT_LASTING),
                                                          .amount = d->amount,
                                                          .key = d->key,
                                                          .ordinal = d->ordinal,

@@ -5,6 +5,8 @@
 #include "distribution.h"
 #include "draw.h"
 
+/* tcp(7): the shortest time after which Linux sends again, in ns. */
+enum { RETRANSMISSION = 200000000 };
 enum { DIRECT_ALIGN = 4096, PIPE_ATOMIC = 4096 /* PIPE_BUF: pipe(7) */ };
 
 static bool legal(const struct fsh_rule *rule, const struct fsh_facts *facts, int e) {
@@ -35,6 +37,8 @@ static uint64_t sector_of(const struct fsh_fault_spec *spec, const struct fsh_fa
 
 /* Only for what the plan found to depend on the size. */
 static bool can_act(const struct fsh_fault_spec *spec, const struct fsh_facts *facts) {
+    if (spec->kind == FAULT_STORM)
+        return facts->alive >= spec->net.limit;
     if (spec->kind == FAULT_SHORT || spec->kind == FAULT_CRASH)
         return can_be_partial(facts);
     if (spec->kind == FAULT_TORN)
@@ -61,8 +65,25 @@ static bool in_steps(const struct fsh_steps *steps, uint64_t n) {
     return false;
 }
 
+/* The state of the chain at `ordinal`. Each draw takes good to bad if it is below `worsens`, and bad to good if it is at `heals` or
+ * more from the top; so most draws settle the state whatever it was before, and looking back ends soon. It begins good. */
+static bool in_burst(const struct fsh_burst *burst, uint64_t ordinal, uint64_t word) {
+    enum { FAR_BACK = 1 << 16 };
+    bool flipped = false;
+    for (uint64_t i = 0; i <= ordinal && i < FAR_BACK; i++) {
+        bool to_bad = word < burst->worsens, stays_bad = word < UINT64_MAX - burst->heals;
+        if (to_bad == stays_bad)
+            return to_bad != flipped;
+        flipped ^= to_bad; /* both states change, or neither does */
+        word = fsh_earlier_word(word);
+    }
+    return flipped;
+}
+
 bool fsh_fires(const struct fsh_rule *rule, uint64_t threshold, uint64_t ordinal, uint64_t bytes, uint64_t size, uint64_t word) {
     if (word >= threshold && threshold != UINT64_MAX)
+        return false;
+    if ((rule->first && ordinal >= rule->first) || (rule->burst.on && !in_burst(&rule->burst, ordinal, word)))
         return false;
     if (rule->has_skip && ordinal < rule->skip)
         return false;
@@ -98,11 +119,24 @@ static int pick_errno(const struct fsh_rule *rule, const struct fsh_fault_spec *
             return spec->errnos[i];
 }
 
+/* What a full server and a full client say. */
+static int refusal(const struct fsh_facts *facts) {
+    return fsh_calls[facts->call].class_of[facts->kind] == C_NET_ACCEPT ? EMFILE : ECONNREFUSED;
+}
+
 /* Neither nothing nor all; whole blocks under O_DIRECT. */
 static uint64_t draw_part(const struct fsh_facts *facts, uint64_t word) {
     uint64_t unit = facts->direct ? DIRECT_ALIGN : 1;
     uint64_t most = facts->size > 0 ? (facts->size - 1) / unit : 0;
     return most ? (1 + fsh_below(word, most)) * unit : 0;
+}
+
+/* The same where no slice is longer than the rule says. */
+static uint64_t draw_slice(const struct fsh_fault_spec *spec, const struct fsh_facts *facts, uint64_t word) {
+    uint64_t most = facts->size - 1;
+    if (!spec->net.limit || facts->direct)
+        return draw_part(facts, word);
+    return 1 + fsh_below(word, spec->net.limit < most ? spec->net.limit : most);
 }
 
 static uint64_t draw_range(struct fsh_range range, uint64_t word) {
@@ -201,7 +235,21 @@ void fsh_choose(const struct fsh_rule *rule, uint32_t alternatives, const struct
         verdict->amount = spec->when == WHEN_DURING ? draw_part(facts, word3) : 0;
         break;
     case FAULT_SHORT:
-        verdict->amount = draw_part(facts, word3);
+        verdict->amount = draw_slice(spec, facts, word3);
+        break;
+    case FAULT_LOSS:
+        verdict->amount = facts->kind == FSH_ON_DGRAM ? 1 : spec->net.as == AS_DELAY ? RETRANSMISSION : 0;
+        break;
+    case FAULT_DUPLICATE:
+        verdict->amount = facts->size;
+        break;
+    case FAULT_RESET:
+    case FAULT_CLOSE:
+        verdict->amount = spec->net.after;
+        break;
+    case FAULT_STORM:
+        verdict->error = spec->n_errnos ? pick_errno(rule, spec, facts, word2) : refusal(facts);
+        verdict->amount = spec->net.limit;
         break;
     case FAULT_CORRUPT:
         verdict->amount = draw_changes(spec, facts, word3);

@@ -13,6 +13,7 @@ struct fsh_facts {
     uint8_t kind;
     bool nonblocking; /* EAGAIN and EINPROGRESS are only legal then */
     bool direct;      /* O_DIRECT: lengths keep their alignment */
+    uint64_t alive;   /* connections that are open already: for storm */
     uint64_t size;    /* bytes asked for; messages, descriptors, or ns to sleep where the call has no bytes */
 };
 
@@ -23,6 +24,7 @@ struct fsh_verdict {
     int error;           /* errno or EAI_ code, 0 if the fault has none */
     uint64_t amount;     /* bytes, ns, bits: as the fault has it */
     uint64_t key, ordinal, word;
+    bool lasting; /* nothing fired: the call meets what an earlier fault left behind */
 };
 
 /* Errors that a descriptor in blocking mode never reports: the call would have waited. */

@@ -45,6 +45,14 @@ static inline uint64_t fsh_next_word(uint64_t word) {
     return fsh_mix(word + FSH_GAMMA);
 }
 
+/* The first word of the draw before the one whose first word is `word`: the finalizer undone, a step back. */
+static inline uint64_t fsh_earlier_word(uint64_t word) {
+    uint64_t z = word ^ (word >> 31) ^ (word >> 62);
+    z *= UINT64_C(0x319642b2d24d8ec3);
+    z = (z ^ (z >> 27) ^ (z >> 54)) * UINT64_C(0x96de1b173f119089);
+    return fsh_mix((z ^ (z >> 30) ^ (z >> 60)) - FSH_GAMMA);
+}
+
 /* A word as a whole number below `n` (n > 0), by multiplication: the bias is at most n / 2^64. */
 static inline uint64_t fsh_below(uint64_t word, uint64_t n) {
     return (uint64_t)(((unsigned __int128)word * n) >> 64);

@@ -168,7 +168,6 @@ static bool fill_argument(struct parse *p, struct fsh_fault_spec *spec, struct f
 }
 
 bool fsh_fault_more_argument(struct parse *p, struct fsh_fault_spec *spec, struct fsh_word word, struct fsh_word *rest) {
-    (void)rest;
     switch (spec->kind) {
     case FAULT_STALL:
         return stall_argument(p, spec, word);
@@ -187,7 +186,7 @@ bool fsh_fault_more_argument(struct parse *p, struct fsh_fault_spec *spec, struc
     case FAULT_FILL:
         return fill_argument(p, spec, word);
     default:
-        return fsh_fault_no_argument(p, spec, word);
+        return fsh_fault_net_argument(p, spec, word, rest);
     }
 }
 
@@ -221,6 +220,6 @@ bool fsh_fault_more_finish(struct parse *p, struct fsh_fault_spec *spec) {
             spec->amount = (struct fsh_range){1000, moment};
         return true;
     default:
-        return true;
+        return fsh_fault_net_finish(p, spec);
     }
 }

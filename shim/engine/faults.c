@@ -56,6 +56,33 @@ static bool undoable(enum fsh_call call, uint8_t class) {
            call != CALL_mremap;
 }
 
+/* Descriptors are copied to and from sockets without a buffer of the program's, but never datagram by datagram. */
+static bool moves_datagrams(const struct fsh_call_row *row) {
+    return !row->roles.write || row->roles.messages;
+}
+
+static bool fits_socket(enum fsh_fit fit, const struct fsh_call_row *row, enum fsh_kind kind) {
+    const struct fsh_roles *roles = &row->roles;
+    uint8_t class = row->class_of[kind];
+    bool stream = kind == FSH_ON_STREAM, moves = class == C_NET_SEND || class == C_NET_RECV;
+    if (!stream && kind != FSH_ON_DGRAM)
+        return false;
+    switch (fit) {
+    case FIT_LOSS:
+        return moves && (stream || moves_datagrams(row));
+    case FIT_SEND:
+        return class == C_NET_SEND && (roles->in || roles->iov_in || roles->msg_in);
+    case FIT_STREAM:
+        return stream && (moves || class == C_NET_CONNECT);
+    case FIT_FLOW:
+        return stream && moves;
+    case FIT_CONNECT:
+        return stream && (class == C_NET_CONNECT || class == C_NET_ACCEPT);
+    default:
+        return false;
+    }
+}
+
 bool fsh_fault_fits(enum fsh_fault_kind fault, enum fsh_call call, enum fsh_kind kind) {
     const struct fsh_call_row *row = &fsh_calls[call];
     const struct fsh_roles *roles = &row->roles;
@@ -90,6 +117,8 @@ bool fsh_fault_fits(enum fsh_fault_kind fault, enum fsh_call call, enum fsh_kind
         return class == C_MEMORY_ALLOC && call != CALL_calloc;
     case FIT_SLEEP:
         return roles->sleeps != SLEEP_NONE;
+    default:
+        return fits_socket((enum fsh_fit)fsh_faults[fault].fit, row, kind);
     }
     return false;
 }

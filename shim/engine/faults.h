@@ -11,21 +11,26 @@ enum fsh_fault_kind {
 };
 
 enum fsh_fit {
-    FIT_ANY,    /* every call that is not merely observed */
-    FIT_STALL,  /* the same; with an errno, calls that can fail */
-    FIT_ERRNO,  /* calls that can fail */
-    FIT_UNDO,   /* calls that can fail and whose result can be given back */
-    FIT_CRASH,  /* every call; `during` only where a part can be done */
-    FIT_SHORT,  /* transfers that may legally be partial */
-    FIT_DATA,   /* transfers through a buffer of the program's */
-    FIT_LOST,   /* file writes and syncs */
-    FIT_SLEEP,  /* sleeps */
-    FIT_PLACED, /* file writes from a buffer of the program's */
-    FIT_TORN,   /* the same */
-    FIT_TWICE,  /* the same, without an offset */
-    FIT_FILE,   /* calls on open files */
-    FIT_RANDOM, /* random bytes; reads of /dev/urandom, where the rule's paths are no other */
-    FIT_FILL,   /* allocations that do not promise zeros */
+    FIT_ANY,     /* every call that is not merely observed */
+    FIT_STALL,   /* the same; with an errno, calls that can fail */
+    FIT_ERRNO,   /* calls that can fail */
+    FIT_UNDO,    /* calls that can fail and whose result can be given back */
+    FIT_CRASH,   /* every call; `during` only where a part can be done */
+    FIT_SHORT,   /* transfers that may legally be partial */
+    FIT_DATA,    /* transfers through a buffer of the program's */
+    FIT_LOST,    /* file writes and syncs */
+    FIT_SLEEP,   /* sleeps */
+    FIT_PLACED,  /* file writes from a buffer of the program's */
+    FIT_TORN,    /* the same */
+    FIT_TWICE,   /* the same, without an offset */
+    FIT_FILE,    /* calls on open files */
+    FIT_RANDOM,  /* random bytes; reads of /dev/urandom, where the rule's paths are no other */
+    FIT_FILL,    /* allocations that do not promise zeros */
+    FIT_LOSS,    /* datagrams; transfers on streams */
+    FIT_SEND,    /* what is sent from a buffer of the program's */
+    FIT_STREAM,  /* connecting streams, and transfers on them */
+    FIT_FLOW,    /* transfers on streams */
+    FIT_CONNECT, /* connecting and accepting streams */
 };
 
 struct fsh_fault_row {

@@ -100,6 +100,10 @@ bool fsh_fault_more_finish(struct parse *p, struct fsh_fault_spec *spec);
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
+/* fault_net.c: the faults of the network. */
+bool fsh_fault_net_argument(struct parse *p, struct fsh_fault_spec *spec, struct fsh_word word, struct fsh_word *rest);
+bool fsh_fault_net_finish(struct parse *p, struct fsh_fault_spec *spec);
+
 bool fsh_read_T_TRACE(struct parse *p, const struct key *key, void *field, struct fsh_word value);
 bool fsh_read_T_CLOCK(struct parse *p, const struct key *key, void *field, struct fsh_word value);
 bool fsh_read_T_CHILDREN(struct parse *p, const struct key *key, void *field, struct fsh_word value);

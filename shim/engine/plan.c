@@ -91,6 +91,8 @@ static bool acts(const struct fsh_rule *rule, const struct fsh_fault_spec *spec,
         return false;
     if (spec->kind == FAULT_CORRUPT && spec->where != CORRUPT_EITHER)
         return spec->where == CORRUPT_STORED ? fsh_call_writes(call) : fsh_call_reads(call);
+    if (spec->kind == FAULT_LOSS)
+        return kind == FSH_ON_DGRAM || spec->net.as != AS_NOTHING;
     return true;
 }
 
@@ -274,7 +276,24 @@ static bool named(const struct fsh_rule *rule, unsigned call) {
     return false;
 }
 
+/* These decide for the whole rule. */
+static int check_model(const struct fsh_rule *rule, struct fsh_error *error) {
+    const char *model = rule->burst.on ? "gemodel" : "first";
+    if (!rule->burst.on && !rule->first)
+        return 0;
+    if (rule->n_faults > 1)
+        return refuse(error, rule, rule->faults[1].line,
+                      "loss %s leaves no choice to rule %s; write other faults in a rule of their own", model, rule->name);
+    if (!rule->probability.always || rule->nth.n || rule->has_interval || rule->has_skip || rule->has_space)
+        return refuse(error, rule, rule->faults[0].line,
+                      "loss %s says when rule %s fires; leave out probability, nth, interval, skip and space", model, rule->name);
+    return 0;
+}
+
 static int check_faults(const struct fsh_rule *rule, const struct selection *selection, struct fsh_error *error) {
+    int model = check_model(rule, error);
+    if (model < 0)
+        return model;
     for (unsigned i = 0; i < rule->n_faults; i++) {
         const struct fsh_fault_spec *spec = &rule->faults[i];
         for (unsigned c = 0; c < FSH_CALLS; c++) {
@@ -358,6 +377,7 @@ static bool depends_on_size(const struct fsh_fault_spec *spec, unsigned call) {
     case FAULT_TWICE:
     case FAULT_SEEDED:
     case FAULT_EARLY:
+    case FAULT_STORM:
         return true;
     default:
         return false;
@@ -391,7 +411,8 @@ static struct fsh_candidate candidate(const struct fsh_rule *rule, unsigned call
         cand.flags |= CAND_FILTER;
     if (rule->fd.n || rule->has_size || rule->caller.n)
         cand.flags |= CAND_CALL;
-    if (rule->nth.n || rule->has_skip || rule->has_interval || rule->has_space || rule->has_times || rule->sticky != STICKY_NO)
+    if (rule->nth.n || rule->has_skip || rule->has_interval || rule->has_space || rule->has_times || rule->first ||
+        rule->burst.on || rule->sticky != STICKY_NO)
         cand.flags |= CAND_COUNT;
     if (rule->cont)
         cand.flags |= CAND_CONTINUE;
@@ -410,9 +431,24 @@ static struct fsh_candidate candidate(const struct fsh_rule *rule, unsigned call
     return cand;
 }
 
+/* The later calls on the same socket meet what it leaves behind. */
+static bool leaves_traces(const struct fsh_fault_spec *spec) {
+    switch (spec->kind) {
+    case FAULT_RESET:
+    case FAULT_CLOSE:
+        return true;
+    case FAULT_LOSS:
+        return spec->net.as == AS_RESET;
+    default:
+        return false;
+    }
+}
+
 static void note_needs(struct fsh_plan *plan, const struct fsh_rule *rule, unsigned call, unsigned kind, uint8_t key) {
     plan->armed[call] = true;
     plan->needs_descriptors |= kind != FSH_ON_NONE;
+    for (unsigned i = 0; i < rule->n_faults; i++)
+        plan->needs_links |= leaves_traces(&rule->faults[i]);
     plan->needs_stacks |= key == KEY_SITE;
     plan->needs_shared_keys |= key == KEY_SITE || key == KEY_RESOURCE || rule->sticky == STICKY_RESOURCE;
 }

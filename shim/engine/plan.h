@@ -75,6 +75,7 @@ enum fsh_when { WHEN_BEFORE, WHEN_AFTER, WHEN_DURING };
 enum fsh_dist { DIST_UNIFORM, DIST_NORMAL, DIST_PARETO, DIST_LOG_UNIFORM };
 enum fsh_corrupt_how { CORRUPT_BITS, CORRUPT_BYTES, CORRUPT_ZERO, CORRUPT_JUNK, CORRUPT_REPLACE };
 enum fsh_corrupt_where { CORRUPT_EITHER, CORRUPT_TRANSIENT, CORRUPT_STORED, CORRUPT_AT_REST };
+enum fsh_as { AS_NOTHING, AS_DELAY, AS_RESET };
 enum fsh_trace_mode { TRACE_ALL, TRACE_FAULTS, TRACE_OFF };
 enum fsh_children { CHILDREN_FOLLOW, CHILDREN_SKIP };
 enum fsh_headstart { HEADSTART_NONE, HEADSTART_TIME, HEADSTART_CALLS, HEADSTART_LISTEN };
@@ -83,6 +84,20 @@ enum fsh_unit_of_phase { UNIT_OPEN, UNIT_TIME, UNIT_OPS };
 enum fsh_event_kind { EVENT_NONE, EVENT_FIRED, EVENT_MARK };
 enum fsh_raise { RAISE_NOT, RAISE_TO, RAISE_BY };
 enum fsh_doors { DOORS_AUTO, DOORS_SYMBOLS };
+
+/* What faults of the network have beyond the others. */
+struct fsh_net_spec {
+    uint64_t after; /* reset: bytes that pass before */
+    uint64_t limit; /* storm: connections; short: bytes of a slice */
+    uint8_t as;     /* enum fsh_as: loss on a stream */
+};
+
+/* Losses in bursts (Gilbert, Elliott): a chain of two states, good and bad; in the bad one everything is lost. */
+struct fsh_burst {
+    uint64_t worsens; /* threshold of its draw: good to bad */
+    uint64_t heals;   /* the same, bad to good */
+    bool on;
+};
 
 /* One `fault =` line. */
 struct fsh_fault_spec {
@@ -108,6 +123,7 @@ struct fsh_fault_spec {
     uint64_t limit; /* stall: ns, UINT64_MAX for no end; memory: ns that it is kept; torn: bytes of a sector; fill: the byte */
     const char *from, *to; /* corrupt replace: the texts; misdirect: the glob */
     uint32_t n_from, n_to; /* their lengths */
+    struct fsh_net_spec net;
 };
 
 /* [phase NAME], or the `on` of a rule: then it has the rule's name, begins with the event and lasts as long as `for` says. */
@@ -157,6 +173,8 @@ struct fsh_rule {
     uint8_t sticky, key;
     struct fsh_fault_spec *faults;
     unsigned n_faults;
+    struct fsh_burst burst; /* loss gemodel */
+    uint64_t first;         /* loss first=N; 0 for all */
     bool cont, any_errno, enabled;
     const char *message;
     uint64_t phases;      /* those that it names, as bits */
@@ -247,6 +265,7 @@ struct fsh_plan {
     bool armed[FSH_CALLS];  /* some kind has a candidate */
     bool needs_descriptors; /* some rule considers files, sockets or pipes: descriptors are kept track of */
     bool needs_stacks;      /* some rule is keyed by site */
+    bool needs_links;       /* some fault leaves something behind on a connection */
     bool needs_shared_keys; /* some rule counts by resource or site: counters in the session */
 };
 

@@ -280,7 +280,8 @@ enum {
     FAULT_MORE = 1,     /* `continue = yes`: the next fault record belongs to the same decision */
     FAULT_STUCK = 2,    /* fired because the rule is sticky, not by its draw */
     FAULT_REPLAYED = 4, /* applied from a trace, not from a draw */
-    FAULT_PASSED = 8    /* after FAULT_MORE: no later rule fired, this record only closes the decision */
+    FAULT_PASSED = 8,   /* after FAULT_MORE: no later rule fired, this record only closes the decision */
+    FAULT_LASTING = 16  /* nothing fired: the call met what an earlier fault of that rule left behind on its socket */
 };
 
 /* OP_CONTROL: what `faultshim ctl` has changed. */

@@ -173,6 +173,9 @@ static long (*const effects[FSH_FAULTS])(const struct fsh_action *) = {
     [FAULT_MEMORY] = fsh_effect_memory, [FAULT_YIELD] = fsh_effect_yield,
     [FAULT_SHORT] = fsh_effect_short,   [FAULT_CORRUPT] = fsh_effect_corrupt,
     [FAULT_LOST] = fsh_effect_lost,     [FAULT_EARLY] = fsh_effect_early,
+    [FAULT_LOSS] = fsh_effect_loss,     [FAULT_DUPLICATE] = fsh_effect_duplicate,
+    [FAULT_RESET] = fsh_effect_reset,   [FAULT_CLOSE] = fsh_effect_close,
+    [FAULT_STORM] = fsh_effect_error,
 };
 
 static const struct fsh_fault_spec *spec_of(const struct fsh_verdict *v) {

@@ -37,6 +37,10 @@ long fsh_effect_seeded(const struct fsh_action *action);
 long fsh_effect_fill(const struct fsh_action *action);
 /* The part of fsh_effect_corrupt that acts on the file itself. */
 long fsh_corrupt_at_rest(const struct fsh_action *action);
+long fsh_effect_loss(const struct fsh_action *action);
+long fsh_effect_duplicate(const struct fsh_action *action);
+long fsh_effect_reset(const struct fsh_action *action);
+long fsh_effect_close(const struct fsh_action *action);
 
 /* The real call. */
 static inline long fsh_real_call(const struct fsh_action *action) {

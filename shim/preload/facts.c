@@ -19,6 +19,7 @@
 #include <sys/un.h>
 
 #include "gate.h"
+#include "links.h"
 #include "sys.h"
 
 #include "poison.h"
@@ -36,6 +37,12 @@ static struct {
 } pool;
 
 static bool wants_peers; /* some rule looks at peer or local */
+
+/* By rule: connections that count against its limit (storm). NULL if there is none. */
+static struct {
+    bool connects, accepts; /* it limits these */
+    _Atomic uint32_t alive;
+} * limits;
 
 /* Addresses that getaddrinfo gave for the names of `host:` patterns. */
 static struct {
@@ -75,6 +82,13 @@ static void *take(size_t size) {
     }
     void *p = pool.at;
     pool.at += size;
+    return p;
+}
+
+void *fsh_facts_memory(size_t size) {
+    lock();
+    void *p = take(size);
+    unlock();
     return p;
 }
 
@@ -127,9 +141,33 @@ static char *keep_text(const char *text, size_t len) {
     return p;
 }
 
+/* --- limits of connections --- */
+
+static bool counts(unsigned rule, const struct fsh_resource *r, enum fsh_counted how) {
+    bool limited = how == COUNTED_CONNECTED ? limits[rule].connects : how == COUNTED_ACCEPTED && limits[rule].accepts;
+    return limited && r->matches[rule / 64] >> rule % 64 & 1;
+}
+
+static void count_connection(struct fsh_resource *r, enum fsh_counted how, uint32_t by) {
+    for (unsigned i = 0; limits && i < fsh_shim.n_rules; i++)
+        if (counts(i, r, how))
+            atomic_fetch_add_explicit(&limits[i].alive, by, memory_order_relaxed);
+}
+
+uint64_t fsh_open_connections(unsigned rule, const struct fsh_resource *r) {
+    if (!limits)
+        return 0;
+    return atomic_load_explicit(&limits[rule].alive, memory_order_relaxed) - (r && counts(rule, r, (enum fsh_counted)r->counted));
+}
+
 static void release(struct fsh_resource *r) {
     if (r->named || atomic_fetch_sub(&r->users, 1) != 1 || r->hash)
         return;
+    if (r->link)
+        fsh_link_drop(r->link);
+    r->link = NULL;
+    count_connection(r, (enum fsh_counted)r->counted, (uint32_t)-1);
+    r->counted = COUNTED_NOT;
     lock();
     /* a descriptor that is closed while it is being copied is released twice */
     if (!r->is_spare) {
@@ -442,6 +480,8 @@ static void clear(struct fsh_resource *r) {
     r->socket = NULL;
     r->connections = 0;
     r->is_fresh = r->is_connection = false;
+    r->counted = COUNTED_NOT;
+    r->link = NULL;
     atomic_store(&r->users, 0);
 }
 
@@ -486,18 +526,23 @@ static const struct ends no_ends;
 
 /* A child that uses what its parent numbered counts for itself. */
 static struct fsh_resource *renew(struct fsh_resource *old) {
-    if (old->generation == fsh_fds.generation)
+    if ((old->generation & ~FSH_LINKED) == fsh_fds.generation)
         return old;
     lock();
-    if (old->generation != fsh_fds.generation && !old->named) {
+    if ((old->generation & ~FSH_LINKED) != fsh_fds.generation && !old->named) {
         old->key = fsh_fold(old->key, fsh_shim.process.key);
         old->number = atomic_fetch_add_explicit(&fsh_shim.session.header->resources, 1, memory_order_relaxed) + 1;
         attach_counters(old);
         introduce(old);
     }
-    old->generation = fsh_fds.generation; /* last: from here on the short way takes it as it is */
+    old->generation = fsh_fds.generation | (old->link ? FSH_LINKED : 0); /* last: from here on the short way takes it as it is */
     unlock();
     return old;
+}
+
+void fsh_resource_link(struct fsh_resource *r, struct fsh_link *link) {
+    r->link = link;
+    r->generation = fsh_fds.generation | FSH_LINKED;
 }
 
 /* --- the table by name --- */
@@ -683,6 +728,14 @@ static const void *address_or_null(bool ok, const struct address *a) {
     return ok ? (const void *)&a->addr : NULL;
 }
 
+static struct fsh_resource *counted(struct fsh_resource *r, enum fsh_counted how) {
+    if (r->kind != FSH_ON_STREAM)
+        return r;
+    r->counted = (uint8_t)how;
+    count_connection(r, how, 1);
+    return r;
+}
+
 /* The connection to `peer`, numbered in this thread. */
 static struct fsh_resource *connection(int fd, const void *peer, unsigned len) {
     struct fsh_resource *r = blank();
@@ -706,7 +759,8 @@ static struct fsh_resource *connection(int fd, const void *peer, unsigned len) {
     struct address local;
     bool has_local = wants_peers && ask(SYS_getsockname, fd, &local);
     const struct ends ends = {peer, address_or_null(has_local, &local), len, has_local ? local.len : 0, NULL};
-    return finish(r, datagram ? FSH_ON_DGRAM : FSH_ON_STREAM, false, &ends);
+    finish(r, datagram ? FSH_ON_DGRAM : FSH_ON_STREAM, false, &ends);
+    return counted(r, COUNTED_CONNECTED);
 }
 
 /* A socket bound to an address: named by it, unless the kernel draws the port. */
@@ -820,7 +874,8 @@ static struct fsh_resource *accepted(struct fsh_resource *listener, int fd) {
     bool has_peer = wants_peers && ask(SYS_getpeername, fd, &peer), has_local = wants_peers && ask(SYS_getsockname, fd, &local);
     const struct ends ends = {address_or_null(has_peer, &peer), address_or_null(has_local, &local), has_peer ? peer.len : 0,
                               has_local ? local.len : 0, NULL};
-    return finish(r, is_datagram(fd) ? FSH_ON_DGRAM : FSH_ON_STREAM, false, &ends);
+    finish(r, is_datagram(fd) ? FSH_ON_DGRAM : FSH_ON_STREAM, false, &ends);
+    return counted(r, COUNTED_ACCEPTED);
 }
 
 void fsh_fd_accepted(int listener_fd, int fd) {
@@ -997,6 +1052,33 @@ static _Atomic uintptr_t *map_fds(size_t n) {
     return p < 0 && p > -4096 ? NULL : (_Atomic uintptr_t *)p;
 }
 
+static void note_limits(unsigned call) {
+    const struct fsh_candidates *list = &fsh_shim.plan->on[call][FSH_ON_STREAM];
+    uint8_t class = fsh_calls[call].class_of[FSH_ON_STREAM];
+    for (unsigned i = 0; i < list->n; i++) {
+        const struct fsh_rule *rule = &fsh_shim.rules[list->v[i].rule];
+        for (unsigned k = 0; k < rule->n_faults; k++)
+            if (rule->faults[k].kind == FAULT_STORM) {
+                limits[rule->index].connects |= class == C_NET_CONNECT;
+                limits[rule->index].accepts |= class == C_NET_ACCEPT;
+            }
+    }
+}
+
+static void find_limits(void) {
+    bool any = false;
+    for (unsigned i = 0; i < fsh_shim.n_rules; i++)
+        for (unsigned k = 0; k < fsh_shim.rules[i].n_faults; k++)
+            any |= fsh_shim.rules[i].faults[k].kind == FAULT_STORM;
+    if (!any)
+        return;
+    lock();
+    limits = take(fsh_shim.n_rules * sizeof *limits);
+    unlock();
+    for (unsigned c = 0; limits && c < FSH_CALLS; c++)
+        note_limits(c);
+}
+
 int fsh_facts_start(void) {
     struct rlimit limit = {FDS_MIN, FDS_MIN};
     fsh_sys4(SYS_prlimit64, 0, RLIMIT_NOFILE, 0, &limit);
@@ -1013,6 +1095,7 @@ int fsh_facts_start(void) {
         fsh_fds.v = fewest;
     for (unsigned i = 0; i < fsh_shim.n_rules; i++)
         wants_peers |= fsh_shim.rules[i].peer.n || fsh_shim.rules[i].local.n;
+    find_limits();
     return 0;
 }
 

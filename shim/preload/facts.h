@@ -18,6 +18,8 @@ struct fsh_keyed {
     uint64_t stream; /* start of the rule's stream for this resource */
 };
 
+struct fsh_link;
+
 struct fsh_resource {
     uint64_t number; /* in the trace */
     uint64_t key;
@@ -33,7 +35,10 @@ struct fsh_resource {
     uint32_t life;          /* how often this memory was released: tells peers that their socket is gone */
     uint32_t socket_life;   /* of a datagram's peer: its socket's life */
     const struct fsh_resource *socket;
+    struct fsh_link *link;      /* what faults have left behind here; NULL for nothing */
+    struct fsh_link *link_room; /* its memory */
     uint8_t kind;
+    uint8_t counted;    /* against limits of connections: enum fsh_counted */
     bool named;         /* the same for all processes and runs */
     bool is_fresh;      /* a socket without an address yet */
     bool is_connection; /* a socket that was connected */
@@ -41,8 +46,19 @@ struct fsh_resource {
     bool is_told;       /* the trace has its name */
 };
 
+enum fsh_counted { COUNTED_NOT, COUNTED_CONNECTED, COUNTED_ACCEPTED };
+/* Connections of this process that are open, among those that a rule with a limit takes in, but for `resource`. */
+uint64_t fsh_open_connections(unsigned rule, const struct fsh_resource *resource);
+
 /* Before the trace says more of it than how many calls passed: those that are only counted name nothing. */
 void fsh_resource_tell(struct fsh_resource *resource);
+
+/* Memory that is never given back; NULL if there is none. */
+void *fsh_facts_memory(size_t size);
+/* From here on every call on the resource's descriptors goes the long way, where its link is looked at. */
+void fsh_resource_link(struct fsh_resource *resource, struct fsh_link *link);
+/* Set in the generation of a resource with a link, so that the short way needs no test of its own. */
+enum { FSH_LINKED = 1u << 31 };
 
 int fsh_facts_start(void);
 /* In a forked child: what is counted for each process starts anew. */

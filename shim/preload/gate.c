@@ -9,6 +9,7 @@
 #include <stdatomic.h>
 
 #include "effects.h"
+#include "links.h"
 #include "phases.h"
 #include "script.h"
 #include "session.h"
@@ -199,9 +200,13 @@ static bool matches(struct fsh_thread *t, const struct fsh_rule *rule, const str
     return !rule->caller.n || caller_matches(rule, c->caller);
 }
 
-static struct fsh_facts facts_of(const struct call *c, uint8_t flags_of_candidate) {
-    struct fsh_facts facts = {.call = (uint16_t)c->call, .kind = (uint8_t)c->kind, .direct = c->direct, .size = c->size};
-    if (flags_of_candidate & CAND_NONBLOCK && c->fd >= 0) {
+static struct fsh_facts facts_of(const struct call *c, const struct fsh_candidate *cand) {
+    struct fsh_facts facts = {.call = (uint16_t)c->call,
+                              .kind = (uint8_t)c->kind,
+                              .direct = c->direct,
+                              .alive = fsh_open_connections(cand->rule, c->resource),
+                              .size = c->size};
+    if (cand->flags & CAND_NONBLOCK && c->fd >= 0) {
         long flags = fsh_sys2(SYS_fcntl, c->fd, F_GETFL);
         facts.nonblocking = (flags >= 0 && (flags & O_NONBLOCK)) || c->mflags & MSG_DONTWAIT;
     }
@@ -304,7 +309,7 @@ static COLD void fire(struct fsh_thread *t, struct round *round, const struct fs
                       const struct call *c, const struct count *n, uint64_t word, bool was_stuck) {
     const struct fsh_rule *rule = &fsh_shim.rules[cand->rule];
     struct fsh_hit *hit = &t->hit;
-    struct fsh_facts facts = facts_of(c, cand->flags);
+    struct fsh_facts facts = facts_of(c, cand);
     struct fsh_verdict v = {.key = n->key, .ordinal = n->ordinal, .word = word};
     fsh_choose(rule, alternatives, &facts, word, &v);
     v.rule = cand->rule;
@@ -340,7 +345,7 @@ static void look(struct fsh_thread *t, struct round *round, const struct fsh_can
     if (filtered && !matches(t, rule, c))
         return;
     if (cand->flags & CAND_FACTS) {
-        struct fsh_facts facts = facts_of(c, cand->flags);
+        struct fsh_facts facts = facts_of(c, cand);
         alternatives = fsh_alternatives(rule, cand, &facts);
         if (!alternatives)
             return;
@@ -400,6 +405,7 @@ static COLD struct fsh_hit *hand_over(struct fsh_thread *t, struct round *round,
     hit->fd = c->fd;
     hit->size = c->size;
     hit->resource = c->resource;
+    hit->caller = c->caller;
     if (c->resource)
         fsh_resource_tell(c->resource);
     for (unsigned i = 0; i < hit->n; i++)
@@ -425,9 +431,10 @@ static COLD void follow_script(struct fsh_thread *t, struct round *round, const 
                                                   .amount = f->amount,
                                                   .key = f->key,
                                                   .ordinal = f->ordinal,
-                                                  .word = f->word};
+                                                  .word = f->word,
+                                                  .lasting = (f->flags & FAULT_LASTING) != 0};
         round->bytes[i] = f->bytes;
-        round->flags[i] = FAULT_REPLAYED | (f->flags & FAULT_STUCK);
+        round->flags[i] = FAULT_REPLAYED | (f->flags & (FAULT_STUCK | FAULT_LASTING));
     }
     t->hit.n = (uint8_t)n;
 }
@@ -451,12 +458,37 @@ static inline void look_at_the_clock(void) {
         fsh_memory_return();
 }
 
+/* What an earlier fault has left behind on the socket, if this call meets it. */
+static struct fsh_link *link_met(const struct call *c) {
+    struct fsh_link *link = c->resource ? fsh_link_of(c->resource) : NULL;
+    return link && fsh_link_meets(link, c->call, c->kind) ? link : NULL;
+}
+
+/* Beside a fault that fires there is room for it only if that fault is a delay. */
+static COLD void join_link(struct fsh_hit *hit, struct round *round, const struct fsh_link *link, const struct call *c) {
+    for (unsigned i = 0; i < hit->n; i++)
+        if (hit->verdicts[i].fault != FAULT_DELAY)
+            return;
+    if (hit->n == FSH_VERDICTS)
+        return;
+    round->bytes[hit->n] = 0;
+    round->flags[hit->n] = FAULT_LASTING;
+    hit->verdicts[hit->n++] = fsh_link_verdict(link, c->call, c->resource->key, c->size);
+}
+
 /* The decision is made: faults are handed over, a pass is one byte in the trace. */
 static struct fsh_hit *conclude(struct fsh_thread *t, struct round *round, const struct fsh_candidates *list,
                                 const struct call *c) {
+    const struct fsh_link *link = UNLIKELY(fsh_shim.plan->needs_links) ? link_met(c) : NULL;
+    if (UNLIKELY(!list->n && !link)) {
+        leave(t);
+        return NULL;
+    }
     if (UNLIKELY(fsh_shim.replays))
         follow_script(t, round, c);
     look_at_the_clock();
+    if (UNLIKELY(link))
+        join_link(&t->hit, round, link, c);
     t->pen.calls[c->call]++;
     if (UNLIKELY(t->hit.n))
         return hand_over(t, round, list, c);
@@ -553,7 +585,7 @@ struct fsh_hit *fsh_consider(enum fsh_call call, uint64_t size, const void *call
 static struct fsh_hit *decide_on(struct fsh_thread *t, enum fsh_call call, int fd, int mflags, struct fsh_resource *r,
                                  enum fsh_kind kind, bool direct, uint64_t size, const void *caller) {
     const struct fsh_candidates *list = &fsh_shim.plan->on[call][kind];
-    if (!list->n) {
+    if (!list->n && !fsh_shim.plan->needs_links) {
         leave(t);
         return NULL;
     }

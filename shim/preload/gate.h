@@ -26,6 +26,7 @@ struct fsh_hit {
     int fd;
     uint64_t size;
     struct fsh_resource *resource;
+    const void *caller;
     struct fsh_verdict verdicts[FSH_VERDICTS];
 };
 

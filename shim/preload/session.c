@@ -522,6 +522,9 @@ static void arm(void) {
     for (int call = 0; call < FSH_CALLS; call++)
         fsh_watch[call] = (fsh_shim.plan->armed[call] ? WATCH_CONSIDER : 0) |
                           (fsh_shim.tracks && fsh_calls[call].roles.tracked ? WATCH_TRACK : 0);
+    for (int call = 0; fsh_shim.plan->needs_links && call < FSH_CALLS; call++)
+        if (fsh_calls[call].roles.fd && (fsh_calls[call].class_of[FSH_ON_STREAM] || fsh_calls[call].class_of[FSH_ON_DGRAM]))
+            fsh_watch[call] |= WATCH_CONSIDER;
     if (fsh_shim.plan->profile->options.headstart == HEADSTART_LISTEN)
         fsh_watch[CALL_listen] |= WATCH_TRACK;
 }

@@ -20,6 +20,26 @@ static uint32_t alternatives(const struct loaded *loaded, struct fsh_facts facts
     return list->n ? fsh_alternatives(loaded->profile.rules, list->v, &facts) : 0;
 }
 
+static void bursts_are_the_chain_step_by_step(void **state) {
+    static const char *const models[] = {"gemodel 5% 25%", "gemodel 60% 70%", "gemodel 1% 100%", "gemodel 100% 0%"};
+    (void)state;
+    for (unsigned m = 0; m < sizeof models / sizeof *models; m++) {
+        char fault[40];
+        snprintf(fault, sizeof fault, "loss %s", models[m]);
+        struct loaded *loaded = rule_of("send", fault, "");
+        const struct fsh_rule *rule = loaded->profile.rules;
+        bool bad = false;
+        for (unsigned i = 0; i < 3000; i++) {
+            uint64_t word = fsh_draw(9, i);
+            bad = bad ? word < UINT64_MAX - rule->burst.heals : word < rule->burst.worsens;
+            assert_int_equal(fsh_fires(rule, UINT64_MAX, i, 0, 10, word), bad);
+            if (i)
+                assert_true(fsh_earlier_word(word) == fsh_draw(9, i - 1));
+        }
+        unload(loaded);
+    }
+}
+
 static void short_needs_two_bytes(void **state) {
     struct loaded *loaded = rule_of("read write", "short", "");
     (void)state;
@@ -280,6 +300,7 @@ static void words_have_fixed_meanings(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(bursts_are_the_chain_step_by_step),
         cmocka_unit_test(short_needs_two_bytes),
         cmocka_unit_test(pipe_writes_of_pipe_buf_are_atomic),
         cmocka_unit_test(direct_transfers_keep_their_alignment),

@@ -1,0 +1,34 @@
+/* links.h: what a fault leaves behind on a socket: a connection that is to be cut, that was cut, that has ended. Later calls on its
+ * descriptors meet it (the gate asks), are recorded under the rule that left it, and are carried out by the fault's own effect. */
+#ifndef FSH_LINKS_H
+#define FSH_LINKS_H
+
+#include "decide.h"
+#include "facts.h"
+
+enum fsh_link_state {
+    LINK_WHOLE,  /* nothing yet */
+    LINK_CUT,    /* will be cut after so many bytes more */
+    LINK_RESET,  /* was reset; the kernel says so to every call */
+    LINK_UNSAID, /* the same where the kernel has no word for it: the next call is told */
+    LINK_ENDED,  /* reads return 0 */
+};
+
+struct fsh_link {
+    uint16_t rule;
+    uint8_t line, fault;
+    uint8_t state;         /* enum fsh_link_state */
+    bool counts_out;       /* LINK_CUT: what is sent counts, not what is received */
+    _Atomic uint64_t left; /* LINK_CUT: bytes that still pass */
+};
+
+static inline struct fsh_link *fsh_link_of(const struct fsh_resource *r) {
+    return r->link ? r->link : r->socket ? r->socket->link : NULL;
+}
+/* For the gate: whether a call meets what was left, and how that is recorded. */
+bool fsh_link_meets(const struct fsh_link *link, enum fsh_call call, enum fsh_kind kind);
+struct fsh_verdict fsh_link_verdict(const struct fsh_link *link, enum fsh_call call, uint64_t key, uint64_t size);
+/* The last descriptor is gone. With the gate closed. */
+void fsh_link_drop(struct fsh_link *link);
+
+#endif

@@ -1,0 +1,239 @@
+#!/usr/bin/env bats
+# The faults of the network on a program that has one end of a connection: what it is told, and what the other end sees of it.
+
+load ../common
+
+# The victim `net` under one rule: on_net RULE OPERATION...
+on_net() {
+  run under "$1" -- net "${@:2}"
+  [ "$status" -eq 0 ] || { echo "status $status: $output" && return 1; }
+}
+
+# What the trace says of the faults: "call fault amount" a line.
+in_trace() {
+  diff -u --label wanted --label trace <(printf '%s\n' "$@") <(faults | jq -r '"\(.call) \(.fault) \(.amount)"')
+}
+
+refused() { # RULE WORDS
+  run under "$1" -- net
+  [ "$status" -eq 125 ]
+  [[ $output == *"-r 1:"*"$2"* ]] || { echo "there: $output" && return 1; }
+}
+
+@test "the-victim-says-the-same-bare-and-under-a-rule-that-never-fires" {
+  local kind
+  for kind in tcp tcp6 unix udp dgram; do
+    same_under_the_shim net $kind level send:hello peer-recv peer-send:hi poll select epoll recv nonblock recv epoll
+  done
+}
+
+# --- loss ---
+
+@test "loss-takes-a-datagram-and-reports-it-sent" {
+  local kind call
+  for kind in udp dgram; do
+    for call in send write writev sendmsg; do
+      on_net 'calls=@net.send nth=2 fault=loss' $kind send:one $call:two send:three x3:peer-recv
+      says "send 3" "$call 3" "send 5" 'peer-recv 3 "one"' 'peer-recv 5 "three"' "peer-recv nothing"
+      in_trace "$call loss 1"
+    done
+  done
+  on_net 'calls=sendto nth=1 fault=loss' udp:open sendto:one sendto:two peer-recv peer-recv
+  says "sendto 3" "sendto 3" 'peer-recv 3 "two"' "peer-recv nothing"
+}
+
+@test "loss-takes-the-first-of-several-messages" {
+  on_net 'calls=sendmmsg fault=loss' udp sendmmsg:abcdef x3:peer-recv
+  says "sendmmsg 3 (6 3 2)" 'peer-recv 3 "abc"' 'peer-recv 2 "ab"' "peer-recv nothing"
+  on_net 'calls=recvmmsg nth=1 fault=loss' udp peer-send:1 peer-send:2 peer-send:3 recvmmsg
+  says "recvmmsg 2 (2)"
+}
+
+@test "loss-takes-a-datagram-that-came-and-the-receiver-waits-on" {
+  local call
+  for call in recv read readv recvmsg recvfrom; do
+    on_net "calls=$call nth=1 fault=loss" udp peer-send:one peer-send:two $call:50 $call:50
+    says "$call 3 \"two\"" "$call -1 EAGAIN"
+  done
+  # every datagram is decided for itself
+  on_net 'calls=recv nth=1,2,4 fault=loss' dgram peer-send:1 peer-send:2 peer-send:3 peer-send:4 peer-send:5 x3:recv
+  says 'recv 1 "3"' 'recv 1 "5"' "recv -1 EAGAIN"
+  on_net 'calls=recv fault=loss' udp peer-send:1 peer-send:2 nonblock recv poll:0
+  says "recv -1 EAGAIN" "poll nothing"
+}
+
+@test "loss-of-what-cannot-be-sent-is-the-kernels-error" {
+  on_net 'calls=@net.send fault=loss' udp:open send:x send:#66000
+  says "send -1 EDESTADDRREQ" "send -1 EMSGSIZE"
+}
+
+@test "loss-first-takes-the-first-datagrams-of-each-peer-and-then-heals" {
+  on_net 'calls=@net.send fault=loss:first=2' dgram x4:send:x x3:peer-recv
+  says "send 1" "send 1" "send 1" "send 1" 'peer-recv 1 "x"' 'peer-recv 1 "x"' "peer-recv nothing"
+  on_net 'calls=@net.send fault=loss:first=1' dgram send:a send:b peer-recv peer-recv dgram send:c send:d peer-recv peer-recv
+  says "send 1" "send 1" 'peer-recv 1 "b"' "peer-recv nothing" "send 1" "send 1" 'peer-recv 1 "d"' "peer-recv nothing"
+}
+
+@test "loss-gemodel-comes-in-bursts-and-can-be-recomputed" {
+  on_net 'calls=@net.send fault=loss:gemodel,5%,25%' udp x2000:send:x
+  local lost bursts
+  lost=$(faults | jq .ordinal)
+  # in the long run a share of 5 / (5 + 25) is lost, in bursts of four
+  [ "$(wc -l <<<"$lost")" -gt 200 ] && [ "$(wc -l <<<"$lost")" -lt 500 ]
+  bursts=$(awk 'NR == 1 || $1 != last + 1 { n++ } { last = $1 } END { print n }' <<<"$lost")
+  [ "$bursts" -gt 40 ] && [ "$bursts" -lt $(($(wc -l <<<"$lost") / 2)) ]
+  fs verify -q
+}
+
+@test "loss-on-a-stream-is-a-late-segment-or-a-broken-connection" {
+  on_net 'calls=@net.send fault=loss:as=delay' tcp send:hello peer-recv
+  says "send 5" 'peer-recv 5 "hello"'
+  in_trace "send loss 200000000"
+  on_net 'calls=@net.send nth=1 fault=loss:as=reset' tcp send:hello send:hello recv peer-recv
+  says "send -1 ECONNRESET" "send -1 EPIPE" "recv 0" "peer-recv -1 ECONNRESET"
+  # without a word for it, streams are left alone
+  on_net 'calls=@net.send fault=loss' tcp send:hello peer-recv
+  says "send 5" 'peer-recv 5 "hello"'
+}
+
+@test "loss-is-refused-where-it-does-not-fit" {
+  refused 'calls=open fault=loss' 'loss can'
+  refused 'calls=@net.send fault=loss:first=2 probability=5%' 'says when rule r1 fires'
+  refused 'calls=@net.send fault=loss:gemodel,5%' 'gemodel needs two shares'
+  refused 'calls=@net.send fault=loss:gemodel,5%,9%,first=2' 'told twice when'
+  refused 'calls=@net.send fault=loss:first=2 fault=error:EIO' 'leaves no choice'
+  refused 'calls=@net.send fault=loss:as=nothing' 'write as=delay or as=reset'
+}
+
+# --- duplicate ---
+
+@test "duplicate-sends-a-datagram-twice" {
+  local kind call
+  for kind in udp dgram; do
+    for call in send write writev sendmsg; do
+      on_net "calls=$call fault=duplicate" $kind $call:twice x3:peer-recv
+      says "$call 5" 'peer-recv 5 "twice"' 'peer-recv 5 "twice"' "peer-recv nothing"
+      in_trace "$call duplicate 5"
+    done
+  done
+}
+
+@test "duplicate-sends-the-bytes-of-one-write-twice" {
+  on_net 'calls=send nth=1 fault=duplicate' tcp send:again send:once peer-recv
+  says "send 5" "send 4" 'peer-recv 14 "againagainonce"'
+  refused 'calls=recv fault=duplicate' "duplicate can't act on recv"
+}
+
+# --- short ---
+
+@test "short-slices-move-no-more-than-the-slice" {
+  on_net 'calls=@net.send,@net.recv key=run fault=short:slices=4' tcp x8:send:#100 peer-send:#100 x8:recv
+  local n
+  while read -r _ n _; do
+    [ "$n" -ge 1 ] && [ "$n" -le 4 ] || return 1
+  done <<<"$output"
+  [ "$(faults | how_many '.fault == "short" and .amount <= 4')" -eq 16 ]
+  run under 'calls=@file.read,@file.write,@net.send,@net.recv fault=short:slices=7' -- robust all 20000
+  [ "$status" -eq 0 ]
+  says "file 20000 ok" "stdio 20000 ok" "pipe 20000 ok" "unix 20000 ok" "tcp 20000 ok" "udp 20000 ok"
+}
+
+# --- reset ---
+
+@test "reset-is-seen-by-both-ends-of-a-tcp-connection" {
+  local kind
+  for kind in tcp tcp6; do
+    on_net 'calls=send nth=2 fault=reset' $kind send:hello peer-recv send:gone send:gone recv poll peer-recv peer-recv
+    says "send 5" 'peer-recv 5 "hello"' "send -1 ECONNRESET" "send -1 EPIPE" "recv 0" "poll in rdhup hup" \
+      "peer-recv -1 ECONNRESET" "peer-recv 0"
+  done
+  on_net 'calls=recv nth=1 fault=reset' tcp peer-send:hello recv recv send:x peer-recv
+  says "recv -1 ECONNRESET" "recv 0" "send -1 EPIPE" "peer-recv -1 ECONNRESET"
+}
+
+@test "reset-stands-in-the-trace-at-every-call-that-meets-it" {
+  on_net 'calls=send nth=1 fault=reset' "port:$(free_port)" tcp send:x send:x recv
+  [ "$(fs log --faults | grep -c ' = reset .*lasting$')" -eq 2 ]
+  in_trace "send reset 0" "send reset 0" "recv reset 0"
+  fs verify -q
+  fs replay -q -o again.trace faultshim.trace >again
+  diff <(echo "$output") again
+  [ "$(faults again.trace | wc -l)" -eq 3 ]
+}
+
+@test "reset-after-cuts-in-mid-message" {
+  on_net 'calls=send nth=1 fault=reset:after=3' tcp send:hello send:hello recv peer-recv peer-recv
+  says "send 3" "send -1 ECONNRESET" "recv 0" 'peer-recv 3 "hel"' "peer-recv -1 ECONNRESET"
+  on_net 'calls=recv nth=1 fault=reset:after=6' tcp peer-send:hello recv peer-send:world recv recv peer-recv
+  says 'recv 5 "hello"' 'recv 1 "w"' "recv -1 ECONNRESET" "peer-recv -1 ECONNRESET"
+  on_net 'calls=recv fault=reset:after=6' tcp peer-send:hello recv peer-send:world recv recv
+  says 'recv 5 "hello"' 'recv 1 "w"' "recv -1 ECONNRESET"
+}
+
+@test "reset-wakes-a-thread-that-waits-and-every-way-of-waiting" {
+  on_net 'calls=send fault=reset' tcp beside:recv send:x join
+  # shut down for it, or, if it was slow to leave, the socket gone under its hands
+  [[ $output == *"send -1 ECONNRESET"* && $output =~ recv\ (0|-1\ EPIPE) ]]
+  on_net 'calls=send fault=reset' tcp level beside:epoll:2000 send:x join
+  [[ ${lines[0]} == "epoll in"* || ${lines[1]} == "epoll in"* ]]
+  on_net 'calls=send fault=reset' tcp edge send:x epoll epoll select
+  says_like "send -1 ECONNRESET" "epoll in*hup*" "epoll nothing" "select in"
+}
+
+@test "reset-of-a-unix-socket-is-what-linux-has-for-it" {
+  on_net 'calls=send nth=1 fault=reset' unix send:x send:x recv peer-recv
+  says "send -1 ECONNRESET" "send -1 EPIPE" "recv 0" "peer-recv 0"
+}
+
+@test "reset-of-a-connection-that-is-being-made" {
+  on_net 'calls=connect fault=reset' tcp send:x
+  says "tcp -1 ECONNRESET" "send -1 ECONNRESET"
+  on_net 'calls=connect fault=reset' tcp:nonblock poll soerror
+  says "tcp -1 EINPROGRESS" "poll in rdhup hup err" "soerror ECONNRESET"
+  refused 'calls=sendto,open fault=reset' "reset can't act on open"
+}
+
+# --- close ---
+
+@test "close-is-the-end-of-file-and-what-is_sent-still-arrives" {
+  local kind
+  for kind in tcp unix; do
+    on_net 'calls=recv nth=2 fault=close' $kind peer-send:hello recv:2 recv recv read recvmsg peek poll select send:bye peer-recv
+    says 'recv 2 "he"' "recv 0" "recv 0" "read 0" "recvmsg 0" "peek 0" "poll in rdhup" "select in" "send 3" 'peer-recv 3 "bye"'
+  done
+  on_net 'calls=recv nth=1 fault=close' tcp recv peer-send:later recv poll
+  says "recv 0" "recv 0" "poll in rdhup"
+}
+
+@test "close-after-lets-so-many-bytes-through" {
+  on_net 'calls=recv nth=1 fault=close:after=8' tcp peer-send:hello recv:3 peer-send:world recv recv
+  says 'recv 3 "hel"' 'recv 5 "lowor"' "recv 0"
+  on_net 'calls=@net.recv fault=close:after=50' tcp peer-send:#100 drain
+  says "drain 50 end"
+}
+
+@test "close-wakes-who-waits" {
+  on_net 'calls=send fault=close' tcp beside:recv send:hi join peer-recv
+  says_like "send 2" "recv 0" 'peer-recv 2 "hi"'
+  on_net 'calls=send fault=close' tcp edge send:hi epoll epoll
+  says "send 2" "epoll in rdhup" "epoll nothing"
+}
+
+# --- storm ---
+
+@test "storm-is-a-limit-of-connections-that-close-gives-back" {
+  on_net 'calls=connect fault=storm:3' tcp more more more less more less less more
+  says "more ok" "more ok" "more -1 ECONNREFUSED" "more -1 ECONNREFUSED" "more ok"
+  on_net 'calls=accept fault=storm:2' x3:accept less accept
+  says "accept ok" "accept ok" "accept -1 EMFILE" "accept ok"
+  in_trace "accept storm 2"
+  on_net 'calls=connect fault=storm:1,ETIMEDOUT' tcp more close more
+  says "more -1 ETIMEDOUT" "close 0" "more -1 ETIMEDOUT"
+  fs verify -q
+}
+
+@test "storm-is-refused-where-it-does-not-fit" {
+  refused 'calls=accept fault=storm:2,ECONNREFUSED' 'accept never returns ECONNREFUSED'
+  refused 'calls=accept fault=storm' 'storm has no limit'
+  refused 'calls=send fault=storm:3' "storm can't act on send"
+}
