@@ -24,11 +24,14 @@
 struct call {
     const char *name, *errs[3], *page;
     int classes[3];
-    bool observed;
+    bool observed, maps;
+    int made, failure;
 };
 
 #define R(...) ((struct fsh_roles){__VA_ARGS__})
-#define R0     ((struct fsh_roles){0})
+#define L      R
+#define B      R
+#define L0     ((struct fsh_roles){0})
 
 static const char *const class_names[][3] = {
     [C_NONE] = {"", "", ""},
@@ -49,6 +52,11 @@ static const struct alias aliases[] = {
 
 static struct call calls[FSH_CALLS];
 
+static const char *const observed[FSH_CALLS] = {
+#define OBSERVED(name, why) [CALL_##name] = why,
+#include "calls.def"
+};
+
 static void fill_calls(void) {
     size_t n = 0;
 #define CALL(name_, file, sock, pipe, nr, door, ret, fail, args, roles, errs_, errs_sock, errs_pipe, page_)                        \
@@ -56,7 +64,10 @@ static void fill_calls(void) {
                                .errs = {errs_, errs_sock, errs_pipe},                                                              \
                                .page = page_,                                                                                      \
                                .classes = {file, sock, pipe},                                                                      \
-                               .observed = roles.observed};
+                               .observed = roles.observed,                                                                         \
+                               .maps = roles.maps,                                                                                 \
+                               .made = DOOR_##door,                                                                                \
+                               .failure = fail};
 #include "calls.def"
 }
 
@@ -105,6 +116,10 @@ static void calls_table(FILE *out) {
         for (int kind = 0; kind < 3; kind++) {
             if (kind)
                 fputs(" Ta ", out);
+            if (!kind && calls[i].maps) {
+                put_class(out, C_MEMORY_MAP);
+                fputs(", ", out);
+            }
             put_class(out, calls[i].classes[kind]);
         }
         fputc('\n', out);
@@ -120,6 +135,22 @@ static void put_errnos(FILE *out, const char *where, const char *names) {
     fputs(".\n", out);
 }
 
+static void put_symbols(FILE *out, const struct call *c) {
+    if (c->made == DOOR_RAW) {
+        fputs("No symbol: met through\n.Xr syscall 2 .\n", out);
+        return;
+    }
+    if (c->made == DOOR_PART) {
+        fputs("Symbols: those of fcntl, when the command is one about locks.\n", out);
+        return;
+    }
+    fprintf(out, "Symbols: %s", c->name);
+    for (size_t a = 0; a < COUNT(aliases); a++)
+        if (!strcmp(aliases[a].call, c->name))
+            fprintf(out, ", %s", aliases[a].symbol);
+    fputs(".\n", out);
+}
+
 static void call_details(FILE *out) {
     static const char *const where[] = {"On sockets", "On pipes"};
     fputs(".Bl -tag -width Ds\n", out);
@@ -127,13 +158,11 @@ static void call_details(FILE *out) {
         const struct call *c = &calls[i];
         fprintf(out, ".It Cm %s\n", c->name);
         put_xr(out, c->page, " .");
-        fprintf(out, "Symbols: %s", c->name);
-        for (size_t a = 0; a < COUNT(aliases); a++)
-            if (!strcmp(aliases[a].call, c->name))
-                fprintf(out, ", %s", aliases[a].symbol);
-        fputs(".\n", out);
+        put_symbols(out, c);
         if (c->observed)
-            fputs("Observed: it is named and counted in the trace, and no fault fits it.\n", out);
+            fprintf(out, "Observed, no rule considers it: %s.\n", observed[i]);
+        else if (c->failure == F_SURE || c->failure == F_NEVER)
+            fputs("It can be late, or the last thing that the process does, but it does not fail.\n", out);
         bool many = c->errs[1][0] || c->errs[2][0];
         put_errnos(out, many && c->classes[0] != C_NONE ? "On files" : "Errors", c->errs[0]);
         for (int kind = 1; kind < 3; kind++)
@@ -153,7 +182,8 @@ static void class_table(FILE *out) {
         fputs(":\n", out);
         const char *comma = "";
         for (size_t i = 0; i < COUNT(calls); i++)
-            if (calls[i].classes[0] == class || calls[i].classes[1] == class || calls[i].classes[2] == class) {
+            if (calls[i].classes[0] == class || calls[i].classes[1] == class || calls[i].classes[2] == class ||
+                (calls[i].maps && class == C_MEMORY_MAP)) {
                 fprintf(out, "%s%s", comma, calls[i].name);
                 comma = ", ";
             }

@@ -3,47 +3,10 @@
 #include "calls.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <string.h>
 #include <sys/syscall.h>
-
-/* System calls that newer architectures left out: their libc makes these calls from the ...at variants. */
-#ifndef SYS_open
-#define SYS_open -1
-#endif
-#ifndef SYS_creat
-#define SYS_creat -1
-#endif
-#ifndef SYS_rename
-#define SYS_rename -1
-#endif
-#ifndef SYS_unlink
-#define SYS_unlink -1
-#endif
-#ifndef SYS_link
-#define SYS_link -1
-#endif
-#ifndef SYS_mkdir
-#define SYS_mkdir -1
-#endif
-#ifndef SYS_poll
-#define SYS_poll -1
-#endif
-#ifndef SYS_select
-#define SYS_select -1
-#endif
-#ifndef SYS_epoll_wait
-#define SYS_epoll_wait -1
-#endif
-#ifndef SYS_time
-#define SYS_time -1
-#endif
-#ifndef SYS_fork
-#define SYS_fork -1
-#endif
-#ifndef SYS_vfork
-#define SYS_vfork -1
-#endif
 
 #define A0      0
 #define A1(...) 1
@@ -52,10 +15,33 @@
 #define A4(...) 4
 #define A5(...) 5
 #define A6(...) 6
+#define A7(...) 7
+#define A8(...) 8
+/* Calls with a descriptor meet files, sockets and pipes by what it refers to; calls with a path act on files; the rest act
+ * on nothing. The preprocessor can't look into the roles, but it sees how they are written: a unit test holds that against them. */
+enum { ON_FILES, ON_NOTHING, ON_EITHER };
 #define R(...)                                                                                                                     \
-    { __VA_ARGS__ }
-#define R0                                                                                                                         \
-    { 0 }
+    ON_FILES, {                                                                                                                    \
+        __VA_ARGS__                                                                                                                \
+    }
+#define L(...)                                                                                                                     \
+    ON_NOTHING, {                                                                                                                  \
+        __VA_ARGS__                                                                                                                \
+    }
+#define L0                                                                                                                         \
+    ON_NOTHING, {                                                                                                                  \
+        0                                                                                                                          \
+    }
+#define B(...)                                                                                                                     \
+    ON_EITHER, {                                                                                                                   \
+        __VA_ARGS__                                                                                                                \
+    }
+#define WHERE_(where, ...)    where
+#define WHERE(...)            WHERE_(__VA_ARGS__)
+#define ROLES_(where, ...)    __VA_ARGS__
+#define ROLES(...)            ROLES_(__VA_ARGS__)
+#define WITHOUT(where, class) ((where) == ON_FILES ? C_NONE : (where) == ON_EITHER ? C_MEMORY_MAP : (class))
+#define WITH(where, class)    ((where) == ON_NOTHING ? C_NONE : (class))
 #define E(...)                                                                                                                     \
     (const int[]) {                                                                                                                \
         __VA_ARGS__, 0                                                                                                             \
@@ -65,28 +51,22 @@
         0                                                                                                                          \
     }
 
-/* Calls with a descriptor meet files, sockets and pipes by what it refers to; calls with a path act on files; the rest act
- * on nothing. The preprocessor can't look into the roles, so that is told from the class, save for the calls named here.
- * A unit test holds the outcome against the roles. */
-#define ODD_sync        ~, 1
-#define ODD_msync       ~, 1
-#define ODD_posix_spawn ~, 1
-#define ODD_execvp      ~, 1
-#define ODD_execvpe     ~, 1
-#define ODD_execlp      ~, 1
-
-#define SECOND_(a, b, ...)   b
-#define SECOND(...)          SECOND_(__VA_ARGS__, 0, 0)
-#define FILE_CLASS(class)    (((class) >= C_FILE_OPEN && (class) <= C_FILE_CLOSE) || (class) == C_PROCESS_EXEC)
-#define ON_FILE(name, class) (FILE_CLASS(class) != SECOND(ODD_##name))
-
 const struct fsh_call_row fsh_calls[FSH_CALLS] = {
 #define CALL(name, file, sock, pipe, nr, door, ret, fail, args, roles, errs, errs_sock, errs_pipe, page)                           \
-    [CALL_##                                                                                                                       \
-        name] = {#name, page,                                                                                                      \
-                 nr,    args,                                                                                                      \
-                 fail,  {ON_FILE(name, file) ? C_NONE : (file), ON_FILE(name, file) ? (file) : C_NONE, sock, sock, pipe, pipe},    \
-                 roles, {errs, errs, errs_sock, errs_sock, errs_pipe, errs_pipe}},
+    [CALL_##name] = {#name,                                                                                                        \
+                     page,                                                                                                         \
+                     nr,                                                                                                           \
+                     args,                                                                                                         \
+                     fail,                                                                                                         \
+                     DOOR_##door,                                                                                                  \
+                     {WITHOUT(WHERE(roles), file), WITH(WHERE(roles), file), sock, sock, pipe, pipe},                              \
+                     ROLES(roles),                                                                                                 \
+                     {errs, errs, errs_sock, errs_sock, errs_pipe, errs_pipe}},
+#include "calls.def"
+};
+
+const char *const fsh_observed[FSH_CALLS] = {
+#define OBSERVED(name, why) [CALL_##name] = why,
 #include "calls.def"
 };
 
@@ -123,11 +103,28 @@ int fsh_call_by_name(const char *name, size_t len) {
     return -1;
 }
 
+/* Rows by number; those without one share the place that no number has. */
+enum { NUMBERS = 512 };
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Woverride-init"
+static const uint16_t by_number[NUMBERS + 1] = {
+#define CALL(name, file, sock, pipe, nr, ...) [(nr) < 0 ? NUMBERS : (nr)] = CALL_##name + 1,
+#include "calls.def"
+};
+#pragma GCC diagnostic pop
+
 int fsh_call_by_number(long nr) {
-    for (int i = 0; nr >= 0 && i < FSH_CALLS; i++)
-        if (fsh_calls[i].sysno == nr)
-            return i;
-    return -1;
+    return nr < 0 || nr >= NUMBERS ? -1 : by_number[nr] - 1;
+}
+
+int fsh_call_by_syscall(long nr, const long *a) {
+    int call = fsh_call_by_number(nr);
+    return call == CALL_fcntl && fsh_is_lock((int)a[1]) ? CALL_fcntl_lock : call;
+}
+
+bool fsh_is_lock(int command) {
+    return command == F_SETLK || command == F_SETLKW || command == F_GETLK || command == F_OFD_SETLK || command == F_OFD_SETLKW ||
+           command == F_OFD_GETLK;
 }
 
 bool fsh_call_allows(enum fsh_call call, enum fsh_kind kind, int e) {

@@ -31,7 +31,9 @@ enum fsh_kind {
     FSH_KINDS
 };
 
-enum fsh_fail { F_ERRNO, F_NULL, F_MAP, F_NUMBER, F_EAI, F_REST, F_NEVER };
+enum fsh_fail { F_ERRNO, F_NULL, F_MAP, F_NUMBER, F_EAI, F_HERR, F_HERR_R, F_RES, F_THRD, F_DL, F_REST, F_NEVER, F_SURE };
+/* How its door comes about: see calls.def. */
+enum fsh_door { DOOR_PLAIN, DOOR_HAND, DOOR_RAW, DOOR_PART };
 enum fsh_sleep { SLEEP_NONE, SLEEP_TIMESPEC, SLEEP_CLOCK, SLEEP_USEC, SLEEP_SEC };
 
 /* Which argument is what: numbers from 1, 0 for none. */
@@ -51,19 +53,24 @@ struct fsh_roles {
     uint8_t offset; /* file offset */
     uint8_t addr;   /* struct sockaddr */
     uint8_t addrlen;
-    uint8_t oflags;   /* open(2) flags */
-    uint8_t mflags;   /* MSG_ flags */
-    uint8_t nfds;     /* number of descriptors or events: reported as the size */
-    uint8_t sleeps;   /* enum fsh_sleep */
-    bool makes_fd;    /* success is a new descriptor */
-    bool stream;      /* …in a FILE * */
-    bool write;       /* moves data out without a buffer of the program's */
-    bool messages;    /* the length counts messages */
-    bool sync;        /* makes data durable */
-    bool whole;       /* all or nothing: never short */
-    bool always_done; /* takes effect even when it reports a failure */
-    bool observed;    /* counted and named, no fault fits */
-    bool tracked;     /* success changes what is known of descriptors or names */
+    uint8_t oflags;     /* open(2) flags */
+    uint8_t mflags;     /* MSG_ flags */
+    uint8_t nfds;       /* number of descriptors or events: reported as the size */
+    uint8_t sleeps;     /* enum fsh_sleep */
+    uint8_t makes_pair; /* array that two new descriptors are put into */
+    uint16_t over;      /* libc makes it of another row's system call: that row + 1 */
+    bool makes_fd;      /* success is a new descriptor */
+    bool stream;        /* …in a FILE * */
+    bool dir;           /* …in a DIR * */
+    bool maps;          /* on the descriptor unless the flags, in the fourth argument, say MAP_ANONYMOUS */
+    bool write;         /* moves data out without a buffer of the program's */
+    bool messages;      /* the length counts messages */
+    bool sync;          /* makes data durable */
+    bool whole;         /* all or nothing: never short */
+    bool always_done;   /* takes effect even when it reports a failure */
+    bool kept;          /* what it did or made can't be taken back: no error-after */
+    bool observed;      /* counted and named, no fault fits */
+    bool tracked;       /* success changes what is known of descriptors or names */
 };
 
 struct fsh_call_row {
@@ -72,6 +79,7 @@ struct fsh_call_row {
     int16_t sysno;
     uint8_t arity;
     uint8_t fail;
+    uint8_t door;                /* enum fsh_door */
     uint8_t class_of[FSH_KINDS]; /* C_NONE where the call never meets that kind */
     struct fsh_roles roles;
     const int *errnos[FSH_KINDS]; /* ended by 0 */
@@ -84,6 +92,8 @@ struct fsh_class_row {
 };
 
 extern const struct fsh_call_row fsh_calls[FSH_CALLS];
+/* Why no fault fits it; NULL where one does. */
+extern const char *const fsh_observed[FSH_CALLS];
 extern const struct fsh_class_row fsh_classes[FSH_CLASSES];
 extern const char *const fsh_kind_names[FSH_KINDS];
 
@@ -91,6 +101,14 @@ extern const char *const fsh_kind_names[FSH_KINDS];
 int fsh_call_by_name(const char *name, size_t len);
 /* The call that stands for a system call number; -1 if none does. */
 int fsh_call_by_number(long nr);
+/* The same where the arguments tell: fcntl's locks are calls of their own. */
+int fsh_call_by_syscall(long nr, const long *a);
+/* Whether a command of fcntl is about locks. */
+bool fsh_is_lock(int command);
+/* Whether its errors are EAI_ codes. */
+static inline bool fsh_fails_by_eai(uint8_t fail) {
+    return fail == F_EAI || fail == F_HERR || fail == F_HERR_R || fail == F_RES;
+}
 /* Whether errno `e` (an EAI_ code for getaddrinfo) may come back from `call` on `kind`. */
 bool fsh_call_allows(enum fsh_call call, enum fsh_kind kind, int e);
 /* Whether data goes out of the program (write, send) or comes in (read, recv). */

@@ -50,10 +50,25 @@ static bool divisible(const struct fsh_call_row *row, enum fsh_kind kind) {
     }
 }
 
-/* What the call did can be taken back: not a process or thread that runs, not the moved block of a realloc or mremap. */
-static bool undoable(enum fsh_call call, uint8_t class) {
-    return class != C_PROCESS_FORK && class != C_PROCESS_EXEC && class != C_PROCESS_THREAD && class != C_MEMORY_ALLOC &&
-           call != CALL_mremap;
+/* What the call did can be taken back, or nobody is the worse for it: not a process or thread that runs, not the moved block of a
+ * realloc, not a lock that is held or a child that is gone. */
+static bool undoable(const struct fsh_call_row *row, uint8_t class) {
+    switch (class) {
+    case C_PROCESS_FORK:
+    case C_PROCESS_EXEC:
+    case C_PROCESS_THREAD:
+    case C_PROCESS_WAIT:
+    case C_MEMORY_ALLOC:
+    case C_FILE_LOCK:
+    case C_TIME_WAIT:
+        return false;
+    default:
+        return !row->roles.kept;
+    }
+}
+
+static bool can_fail(const struct fsh_call_row *row) {
+    return row->fail != F_NEVER && row->fail != F_SURE;
 }
 
 /* Descriptors are copied to and from sockets without a buffer of the program's, but never datagram by datagram. */
@@ -95,9 +110,9 @@ bool fsh_fault_fits(enum fsh_fault_kind fault, enum fsh_call call, enum fsh_kind
     case FIT_CRASH:
         return true;
     case FIT_ERRNO:
-        return row->fail != F_NEVER;
+        return can_fail(row);
     case FIT_UNDO:
-        return row->fail != F_NEVER && undoable(call, class);
+        return can_fail(row) && undoable(row, class);
     case FIT_SHORT:
         return divisible(row, kind);
     case FIT_DATA:

@@ -44,7 +44,7 @@ bool fsh_rule_allows(const struct fsh_rule *rule, unsigned call, unsigned kind, 
     const struct fsh_call_row *row = &fsh_calls[call];
     if (fsh_call_allows(call, kind, e))
         return true;
-    return rule->any_errno && row->class_of[kind] != C_NONE && row->fail != F_REST && (e < 0) == (row->fail == F_EAI);
+    return rule->any_errno && row->class_of[kind] != C_NONE && row->fail != F_REST && (e < 0) == fsh_fails_by_eai(row->fail);
 }
 
 static bool allows_any(const struct fsh_rule *rule, const struct fsh_fault_spec *spec, unsigned call, unsigned kind) {

@@ -13,11 +13,18 @@
 #define CALL(name, ...) long fsh_invoke_##name(const long *a);
 #include "calls.def"
 
+/* By its system call number: -1 and errno, as libc has it. */
+long fsh_by_number(long nr, const long *a);
+
+enum { FSH_ARGS = 8 };
+
 #define CALLER() __builtin_return_address(0)
 
 /* Asks by what the call acts on. `r` is constant, so one of these is left. */
 INLINE struct fsh_hit *fsh_consider_call(enum fsh_call call, const struct fsh_roles *r, const long *a, const void *caller) {
     const uint64_t size = fsh_size(r, a);
+    if (r->maps && a[3] & MAP_ANONYMOUS)
+        return fsh_consider(call, size, caller);
     const int mflags = r->mflags ? (int)a[r->mflags - 1] : 0;
     if (r->addr)
         return fsh_consider_address(call, (int)a[r->fd - 1], mflags, (const void *)a[r->addr - 1], (unsigned)a[r->addrlen - 1],

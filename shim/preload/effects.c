@@ -9,19 +9,53 @@
 
 #include "poison.h"
 
+enum { FSH_NAME_SHOWN = 256 };
+#define ABSENT " (fault)"
+
 bool fsh_succeeded(const struct fsh_call_row *row, long result) {
     switch (row->fail) {
     case F_NULL:
+    case F_HERR:
+    case F_DL:
         return result != 0;
     case F_NUMBER:
     case F_EAI:
+    case F_HERR_R:
+    case F_THRD:
     case F_REST:
         return result == 0;
     case F_NEVER:
+    case F_SURE:
         return true;
     default:
         return result != -1;
     }
+}
+
+/* What getaddrinfo says by a code of its own, the older functions say in h_errno. */
+static int host_error(int eai) {
+    return eai == EAI_AGAIN ? TRY_AGAIN : eai == EAI_FAIL ? NO_RECOVERY : eai == EAI_NODATA ? NO_DATA : HOST_NOT_FOUND;
+}
+
+/* gethostbyname(3): "*result will be NULL on failure". The reentrant functions answer 0 when the name is not there. */
+static long fail_reentrant(const struct fsh_call_row *row, const long *a, int eai) {
+    *(void **)a[row->arity - 2] = NULL;
+    *(int *)a[row->arity - 1] = host_error(eai);
+    return eai == EAI_AGAIN ? EAGAIN : eai == EAI_FAIL ? EIO : 0;
+}
+
+static long thread_error(int e) {
+    return e == EBUSY ? thrd_busy : e == ENOMEM ? thrd_nomem : e == ETIMEDOUT ? thrd_timedout : thrd_error;
+}
+
+/* dlerror is to have words for it: they come from looking for what is not there. */
+static long fail_loading(const long *a) {
+    char name[FSH_NAME_SHOWN] = "";
+    const char *path = (const char *)a[0];
+    for (size_t i = 0; path && path[i] && i < FSH_NAME_SHOWN - sizeof ABSENT; i++)
+        name[i] = path[i];
+    memcpy(name + strlen(name), ABSENT, sizeof ABSENT);
+    return (long)fsh_real.dlopen(name, (int)a[1]);
 }
 
 long fsh_fail(const struct fsh_call_row *row, const long *a, int e) {
@@ -35,9 +69,22 @@ long fsh_fail(const struct fsh_call_row *row, const long *a, int e) {
         if (e == EAI_SYSTEM)
             errno = EIO;
         return e;
+    case F_HERR:
+        h_errno = host_error(e);
+        return 0;
+    case F_RES:
+        h_errno = host_error(e);
+        return -1;
+    case F_HERR_R:
+        return fail_reentrant(row, a, e);
+    case F_THRD:
+        return thread_error(e);
+    case F_DL:
+        return fail_loading(a);
     case F_REST:
         return a[0]; /* sleep(3): the time that is left, here all of it */
     case F_NEVER:
+    case F_SURE:
         return 0;
     default:
         errno = e;
@@ -67,12 +114,21 @@ long fsh_effect_error(const struct fsh_action *x) {
 
 /* --- error-after --- */
 
+static void close_pair(const int *fds) {
+    fsh_sys1(SYS_close, fds[0]);
+    fsh_sys1(SYS_close, fds[1]);
+}
+
 /* What a call made and its caller will never hear of is given back. */
 static void undo(const struct fsh_action *x, long result) {
     if (x->row->roles.stream)
         fsh_real.fclose((FILE *)result);
+    else if (x->row->roles.dir)
+        fsh_real.closedir((DIR *)result);
     else if (x->row->roles.makes_fd)
         fsh_sys1(SYS_close, result);
+    else if (x->row->roles.makes_pair)
+        close_pair((const int *)x->a[x->row->roles.makes_pair - 1]);
     else if (x->hit->call == CALL_mmap && !(x->a[3] & MAP_FIXED)) /* a hole there would be given to somebody else */
         fsh_sys2(SYS_munmap, result, x->a[1]);
     else if (x->hit->call == CALL_getaddrinfo)

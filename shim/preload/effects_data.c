@@ -242,7 +242,10 @@ static long corrupt_in(const struct fsh_action *x) {
     struct fsh_buffers b = fsh_buffers_of(x, &one);
     long result = fsh_real_call(x);
     int e = errno;
-    uint64_t len = x->hit->call == CALL_getentropy ? (result == 0 ? x->hit->size : 0) : result > 0 ? (uint64_t)result : 0;
+    uint64_t len = x->row->fail == F_NEVER           ? x->hit->size
+                   : x->hit->call == CALL_getentropy ? (result == 0 ? x->hit->size : 0)
+                   : result > 0                      ? (uint64_t)result
+                                                     : 0;
     if (len > x->hit->size)
         len = x->hit->size; /* MSG_TRUNC: the length of the message, not of what is in the buffer */
     if (len && x->spec->how == CORRUPT_REPLACE)

@@ -661,12 +661,19 @@ struct fsh_hit *fsh_consider_path(enum fsh_call call, int dirfd, const char *pat
     struct fsh_thread *t = enter();
     if (UNLIKELY(!t))
         return NULL;
-    struct fsh_resource *r = fsh_can_read_path(path) ? fsh_resource_of_path(dirfd, path, oflags) : NULL;
+    struct fsh_resource *r = NULL;
+    bool readable = fsh_can_read_path(path), direct;
+    /* AT_EMPTY_PATH, or no path: the call is about the descriptor itself */
+    bool by_fd = dirfd != AT_FDCWD && (!path || (readable && !*path));
+    if (by_fd)
+        r = fsh_resource_of_fd(dirfd, &direct);
+    else if (readable)
+        r = fsh_resource_of_path(dirfd, path, oflags);
     if (!r) {
         leave(t);
         return NULL;
     }
-    return decide_on(t, call, -1, 0, r, FSH_ON_FILE, false, size, caller);
+    return decide_on(t, call, by_fd ? dirfd : -1, 0, r, by_fd ? r->kind : FSH_ON_FILE, false, size, caller);
 }
 
 struct fsh_hit *fsh_consider_host(enum fsh_call call, const char *host, const void *caller) {
@@ -699,6 +706,28 @@ struct fsh_hit *fsh_consider_message(enum fsh_call call, int fd, int mflags, con
 
 /* --- keeping descriptors known --- */
 
+/* Whoever uses a descriptor first must not give it its name: that differs from run to run. */
+static void track_found(int fd) {
+    bool direct;
+    fsh_fd_forget(fd);
+    fsh_resource_of_fd(fd, &direct);
+}
+
+/* By the roles. mkstemp(3): a part of the name is drawn. */
+static void track_row(const struct fsh_call_row *row, const long *a, long result) {
+    const struct fsh_roles *r = &row->roles;
+    if (r->makes_pair)
+        fsh_fd_made_pair((const int *)a[r->makes_pair - 1]);
+    else if (r->dir)
+        track_found(dirfd((DIR *)result));
+    else if (r->stream)
+        track_found(fileno((FILE *)result));
+    else if (r->makes_fd && r->path && r->over == CALL_openat + 1)
+        fsh_fd_opened_path((int)result, AT_FDCWD, (const char *)a[r->path - 1], O_RDWR | O_CREAT | O_EXCL | FSH_DRAWN);
+    else if (r->makes_fd)
+        track_found((int)result);
+}
+
 static void track_made(enum fsh_call call, const long *a, long result) {
     switch (call) {
     case CALL_open:
@@ -712,6 +741,14 @@ static void track_made(enum fsh_call call, const long *a, long result) {
         break;
     case CALL_fopen:
         fsh_fd_opened_path(fileno((FILE *)result), AT_FDCWD, (const char *)a[0], 0);
+        break;
+    case CALL_openat2: /* its flags are not looked at */
+        fsh_fd_opened_path((int)result, (int)a[0], (const char *)a[1], 0);
+        break;
+    case CALL_dup:
+    case CALL_dup2:
+    case CALL_dup3:
+        fsh_fd_copied((int)a[0], (int)result);
         break;
     case CALL_socket:
         fsh_fd_forget((int)result);
@@ -733,7 +770,7 @@ static void track_made(enum fsh_call call, const long *a, long result) {
             atomic_store_explicit(&fsh_shim.session.header->headstart, 1, memory_order_relaxed);
         break;
     default:
-        break;
+        track_row(&fsh_calls[call], a, result);
     }
 }
 

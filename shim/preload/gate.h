@@ -191,7 +191,9 @@ INLINE uint64_t fsh_size(const struct fsh_roles *r, const long *a) {
 
 #define R(...)                                                                                                                     \
     { __VA_ARGS__ }
-#define R0                                                                                                                         \
+#define L R
+#define B R
+#define L0                                                                                                                         \
     { 0 }
 
 #endif

@@ -2,16 +2,22 @@
  *
  * dlsym(RTLD_NEXT) on a symbol that is missing allocates an error message, which ends in a deadlock when the allocator behind us
  * is still starting (jemalloc preloaded). So the dynamic symbol tables of the link map are read directly: no allocation, no lock,
- * and usable before any constructor has run. Every pointer starts as a door that looks everything up and then calls itself again.
+ * and usable before any constructor has run. Every pointer starts as a function that looks for its own and calls it:
+ * also in a signal handler, or while another thread loads a library, for only what the program started with is looked at.
  */
 #include "real.h"
 
 #include <elf.h>
 #include <link.h>
+#include <stdatomic.h>
 
+static void *answer_of_missing(uint8_t fail);
+
+/* Looked up at the first call: most programs use few of all these. */
 #define CALL(name, file, sock, pipe, nr, door, ret, fail, args, roles, errs, errs_sock, errs_pipe, page)                           \
-    static ret first_##name PARAMS_##args {                                                                                        \
-        fsh_real_resolve_all();                                                                                                    \
+    static COLD ret first_##name PARAMS_##args {                                                                                   \
+        void *p = fsh_real_next(#name);                                                                                            \
+        fsh_real.name = (__typeof__(fsh_real.name))(p ? p : answer_of_missing(fail));                                              \
         return fsh_real.name NAMES_##args;                                                                                         \
     }
 #include "calls.def"
@@ -20,8 +26,6 @@ struct fsh_real fsh_real = {
 #define CALL(name, ...) .name = first_##name,
 #include "calls.def"
 };
-
-static bool exists[FSH_CALLS];
 
 /* --- what a missing function answers --- */
 
@@ -135,31 +139,46 @@ static const struct link_map *own_map(void) {
     return NULL;
 }
 
-void *fsh_real_next(const char *name) {
+/* What the program started with, after ourselves: it stays where it is, so that a look-up meets no library that is being unloaded.
+ */
+enum { MAPS = 1024 };
+static struct {
+    const struct link_map *map;
+    struct tables tables;
+} behind[MAPS];
+static unsigned n_behind;
+static _Atomic bool known;
+
+/* Two threads may do so at once: both write the same. */
+static void look_behind(void) {
     const struct link_map *own = own_map();
+    unsigned n = 0;
+    for (const struct link_map *m = own ? own->l_next : NULL; m && n < MAPS; m = m->l_next) {
+        struct tables t;
+        if (!read_tables(m, &t))
+            continue;
+        behind[n].map = m;
+        behind[n++].tables = t;
+    }
+    n_behind = n;
+    atomic_store_explicit(&known, true, memory_order_release);
+}
+
+void *fsh_real_next(const char *name) {
     uint32_t hash = gnu_hash(name);
-    struct tables t;
-    for (const struct link_map *m = own ? own->l_next : NULL; m; m = m->l_next) {
-        const ElfW(Sym) *s = read_tables(m, &t) ? find(&t, name, hash) : NULL;
+    if (!atomic_load_explicit(&known, memory_order_acquire))
+        look_behind();
+    for (unsigned i = 0; i < n_behind; i++) {
+        const ElfW(Sym) *s = find(&behind[i].tables, name, hash);
         if (s)
-            return value(m, s);
+            return value(behind[i].map, s);
     }
     return NULL;
 }
 
-bool fsh_real_exists(enum fsh_call call) {
-    return exists[call];
-}
-
 void fsh_real_resolve_all(void) {
     void *p;
-#define CALL(name, file, sock, pipe, nr, door, ret, fail, args, roles, errs, errs_sock, errs_pipe, page)                           \
-    if (fsh_real.name == first_##name) {                                                                                           \
-        p = fsh_real_next(#name);                                                                                                  \
-        exists[CALL_##name] = p != NULL;                                                                                           \
-        fsh_real.name = (__typeof__(fsh_real.name))(p ? p : answer_of_missing(fail));                                              \
-    }
-#include "calls.def"
+    look_behind();
 #define EXTRA(name, ret, params)                                                                                                   \
     if (!fsh_real.name) {                                                                                                          \
         p = fsh_real_next(#name);                                                                                                  \

@@ -14,11 +14,9 @@ struct fsh_real {
 
 extern struct fsh_real fsh_real;
 
-/* Looks up everything that is still missing. Called by the constructor, so that no look-up happens in a signal handler. */
+/* Notes where to look, and looks up what has no row. Called by the constructor. */
 void fsh_real_resolve_all(void);
 /* The definition of `name` that comes after ours in the link map, or NULL. Allocates nothing, takes no lock. */
 void *fsh_real_next(const char *name);
-/* How often the look-up found no definition and a door answers ENOSYS: names for `check` and the tests. */
-bool fsh_real_exists(enum fsh_call call);
 
 #endif

@@ -11,7 +11,7 @@ enum { FRAMES = 32, MODULE_NAME = 256 };
 static int (*backtrace_of)(void **, int);
 
 void fsh_stack_start(void) {
-    void *lib = dlopen("libunwind.so.8", RTLD_NOW | RTLD_LOCAL);
+    void *lib = fsh_real.dlopen("libunwind.so.8", RTLD_NOW | RTLD_LOCAL);
     if (lib)
         backtrace_of = (int (*)(void **, int))dlsym(lib, "unw_backtrace");
     void *frames[FRAMES];

@@ -5,19 +5,43 @@
 
 /* --- the real call by packed arguments --- */
 
+long fsh_by_number(long nr, const long *a) {
+    long r = fsh_sys(nr, a[0], a[1], a[2], a[3], a[4], a[5]);
+    if (r < 0 && r > -4096) {
+        errno = (int)-r;
+        return -1;
+    }
+    return r;
+}
+
 #define CALL(name, file, sock, pipe, nr, door, ret, fail, args, roles, errs, errs_sock, errs_pipe, page)                           \
+    INVOKE_##door(name, nr, fail, args)
+#define INVOKE_PLAIN(name, nr, fail, args)                                                                                         \
     long fsh_invoke_##name(const long *a) {                                                                                        \
         (void)a;                                                                                                                   \
         RETURN_##fail(fsh_real.name UNPACK_##args);                                                                                \
     }
-#define RETURN_VALUE(expression) return (long)(expression)
-#define RETURN_F_ERRNO           RETURN_VALUE
-#define RETURN_F_NULL            RETURN_VALUE
-#define RETURN_F_MAP             RETURN_VALUE
-#define RETURN_F_NUMBER          RETURN_VALUE
-#define RETURN_F_EAI             RETURN_VALUE
-#define RETURN_F_REST            RETURN_VALUE
-/* sync and free return nothing */
+#define INVOKE_HAND INVOKE_PLAIN
+/* by its number: six arguments are there, whatever the call takes */
+#define INVOKE_RAW(name, nr, fail, args)                                                                                           \
+    long fsh_invoke_##name(const long *a) {                                                                                        \
+        return fsh_by_number(nr, a);                                                                                               \
+    }
+#define INVOKE_PART(name, nr, fail, args) /* in the file of the door */
+#define RETURN_VALUE(expression)          return (long)(expression)
+#define RETURN_F_ERRNO                    RETURN_VALUE
+#define RETURN_F_NULL                     RETURN_VALUE
+#define RETURN_F_MAP                      RETURN_VALUE
+#define RETURN_F_NUMBER                   RETURN_VALUE
+#define RETURN_F_EAI                      RETURN_VALUE
+#define RETURN_F_HERR                     RETURN_VALUE
+#define RETURN_F_HERR_R                   RETURN_VALUE
+#define RETURN_F_RES                      RETURN_VALUE
+#define RETURN_F_THRD                     RETURN_VALUE
+#define RETURN_F_DL                       RETURN_VALUE
+#define RETURN_F_REST                     RETURN_VALUE
+#define RETURN_F_SURE                     RETURN_VALUE
+/* these return nothing */
 #define RETURN_F_NEVER(expression)                                                                                                 \
     expression;                                                                                                                    \
     return 0
@@ -38,6 +62,8 @@ static COLD long slowly(enum fsh_call call, struct fsh_hit *hit, fsh_invoke invo
 }
 
 #define GENERATE_HAND(name, ret, args, ...)
+#define GENERATE_RAW(name, ret, args, ...)
+#define GENERATE_PART(name, ret, args, ...)
 #define GENERATE_PLAIN(name, ret, args, ...)                                                                                       \
     ret fsh_door_##name PARAMS_##args {                                                                                            \
         const uint8_t watch = fsh_watch[CALL_##name];                                                                              \

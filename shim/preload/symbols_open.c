@@ -1,4 +1,4 @@
-/* symbols_open.c: doors that are variadic or end descriptors: open, openat, close, dup, fcntl and their kin; and syscall(2).
+/* symbols_open.c: doors that are variadic or end descriptors: open, openat, close, dup2, fcntl and their kin; and syscall(2).
  *
  * The session's descriptor is ours: programs that close or replace everything they find must not reach it. */
 #include "doors.h"
@@ -78,7 +78,7 @@ int fsh_door_close(int fd) {
     return fsh_real.close(fd);
 }
 
-/* --- descriptors that come and go otherwise: kept known, never faulted --- */
+/* --- descriptors that come and go otherwise --- */
 
 static bool tracks(void) {
     return fsh_shim.ready && fsh_shim.tracks && !fsh_tls.in_vfork;
@@ -95,125 +95,42 @@ static void copied(int from, int to) {
     errno = e;
 }
 
-int fsh_door_dup(int fd) {
-    int result = REAL(dup)(fd);
-    copied(fd, result);
+static int dup_onto(enum fsh_call call, fsh_invoke invoke, int from, int to, int flags, const void *caller) {
+    const uint8_t watch = fsh_watch[call];
+    const long a[6] = {from, to, flags};
+    fsh_session_make_way(to);
+    struct fsh_hit *hit = watch & WATCH_CONSIDER ? fsh_consider_fd(call, from, 0, 0, caller) : NULL;
+    if (hit)
+        return (int)fsh_apply(hit, invoke, a);
+    int result = (int)invoke(a);
+    if (watch & WATCH_TRACK)
+        fsh_track(call, a, result);
     return result;
 }
 
 int fsh_door_dup2(int from, int to) {
-    fsh_session_make_way(to);
-    int result = REAL(dup2)(from, to);
-    copied(from, result);
-    return result;
+    return dup_onto(CALL_dup2, fsh_invoke_dup2, from, to, 0, CALLER());
 }
 
 int fsh_door_dup3(int from, int to, int flags) {
-    fsh_session_make_way(to);
-    int result = REAL(dup3)(from, to, flags);
-    copied(from, result);
-    return result;
+    return dup_onto(CALL_dup3, fsh_invoke_dup3, from, to, flags, CALLER());
 }
 
-int fsh_door_fcntl(int fd, int command, ...) {
-    va_list list;
-    va_start(list, command);
-    void *arg = va_arg(list, void *);
-    va_end(list);
-    int result = REAL(fcntl)(fd, command, arg);
+long fsh_invoke_fcntl_lock(const long *a) {
+    return fsh_invoke_fcntl(a);
+}
+
+/* fcntl(2): the argument is there or not; it stands in its register either way. */
+int fsh_door_fcntl(int fd, int command, long arg) {
+    const enum fsh_call call = fsh_is_lock(command) ? CALL_fcntl_lock : CALL_fcntl;
+    const long a[6] = {fd, command, arg};
+    struct fsh_hit *hit = fsh_watch[call] & WATCH_CONSIDER ? fsh_consider_fd(call, fd, 0, 0, CALLER()) : NULL;
+    int result = (int)(hit ? fsh_apply(hit, fsh_invoke_fcntl, a) : fsh_invoke_fcntl(a));
     if (result >= 0 && (command == F_DUPFD || command == F_DUPFD_CLOEXEC))
         copied(fd, result);
     if (result >= 0 && command == F_SETFL && tracks())
-        fsh_fd_set_direct(fd, (long)arg & O_DIRECT);
+        fsh_fd_set_direct(fd, arg & O_DIRECT);
     return result;
-}
-extern __typeof__(fsh_door_fcntl) fsh_alias_fcntl64 __asm__("fcntl64") __attribute__((alias("fcntl"), visibility("default")));
-
-/* Whoever uses them first must not give them their names: that differs from run to run. */
-static int made_pair(int result, const int *fds) {
-    int e = errno;
-    if (result == 0 && tracks() && fsh_gate_close()) {
-        fsh_fd_made_pair(fds);
-        fsh_gate_open();
-    }
-    errno = e;
-    return result;
-}
-
-int fsh_door_pipe(int *fds) {
-    return made_pair(REAL(pipe)(fds), fds);
-}
-
-int fsh_door_pipe2(int *fds, int flags) {
-    return made_pair(REAL(pipe2)(fds, flags), fds);
-}
-
-int fsh_door_socketpair(int domain, int type, int protocol, int *fds) {
-    return made_pair(REAL(socketpair)(domain, type, protocol, fds), fds);
-}
-
-/* mkstemp(3): the last six bytes of the name are drawn. */
-static int made_drawn(int fd, const char *path) {
-    int e = errno;
-    if (fd >= 0 && tracks() && fsh_gate_close()) {
-        fsh_fd_opened_path(fd, AT_FDCWD, path, O_RDWR | O_CREAT | O_EXCL | FSH_DRAWN);
-        fsh_gate_open();
-    }
-    errno = e;
-    return fd;
-}
-
-int fsh_door_mkstemp(char *path) {
-    return made_drawn(REAL(mkstemp)(path), path);
-}
-
-int fsh_door_mkostemp(char *path, int flags) {
-    return made_drawn(REAL(mkostemp)(path, flags), path);
-}
-
-int fsh_door_mkstemps(char *path, int suffix) {
-    return made_drawn(REAL(mkstemps)(path, suffix), path);
-}
-
-int fsh_door_mkostemps(char *path, int suffix, int flags) {
-    return made_drawn(REAL(mkostemps)(path, suffix, flags), path);
-}
-
-/* The names for large files are the same functions. */
-#define LARGE(name)                                                                                                                \
-    extern __typeof__(fsh_door_##name) fsh_alias_##name##64 __asm__(#name "64")                                                    \
-        __attribute__((alias(#name), visibility("default")));
-LARGE(mkstemp)
-LARGE(mkostemp)
-LARGE(mkstemps)
-LARGE(mkostemps)
-
-static void closing_stream(FILE *stream) {
-    if (stream && tracks())
-        fsh_track_close(fileno(stream));
-}
-
-int fsh_door_fclose(FILE *stream) {
-    closing_stream(stream);
-    return REAL(fclose)(stream);
-}
-
-int fsh_door_pclose(FILE *stream) {
-    closing_stream(stream);
-    return REAL(pclose)(stream);
-}
-
-FILE *fsh_door_freopen(const char *path, const char *mode, FILE *stream) {
-    closing_stream(stream);
-    return REAL(freopen)(path, mode, stream);
-}
-extern __typeof__(fsh_door_freopen) fsh_alias_freopen64 __asm__("freopen64")
-    __attribute__((alias("freopen"), visibility("default")));
-
-int fsh_door_closedir(DIR *dir) {
-    if (dir && tracks())
-        fsh_track_close(dirfd(dir));
-    return REAL(closedir)(dir);
 }
 
 static void forget_range(unsigned first, unsigned last) {
@@ -250,27 +167,17 @@ void fsh_door_closefrom(int first) {
 
 /* --- syscall(2) --- */
 
-static long by_number(const long *a) {
-    long r = fsh_sys(a[0], a[1], a[2], a[3], a[4], a[5], a[6]);
-    if (r < 0 && r > -4096) {
-        errno = (int)-r;
-        return -1;
-    }
-    return r;
-}
-
 /* The rows' functions have the arguments of their system calls, but report as libc does. Two rows differ in how they say that they
  * failed. */
 static bool reports_like_syscall(enum fsh_call call) {
     uint8_t fail = fsh_calls[call].fail;
-    return fail == F_ERRNO || fail == F_MAP;
+    return fail == F_ERRNO || fail == F_MAP || fail == F_SURE;
 }
 
 static __thread long pending_number __attribute__((tls_model("initial-exec")));
 
 static long invoke_pending(const long *a) {
-    const long all[7] = {pending_number, a[0], a[1], a[2], a[3], a[4], a[5]};
-    return by_number(all);
+    return fsh_by_number(pending_number, a);
 }
 
 long fsh_door_syscall(long nr, ...) {
@@ -295,7 +202,9 @@ long fsh_door_syscall(long nr, ...) {
         return fsh_door_dup2((int)a[0], (int)a[1]);
     if (nr == SYS_dup3)
         return fsh_door_dup3((int)a[0], (int)a[1], (int)a[2]);
-    int call = fsh_shim.ready ? fsh_call_by_number(nr) : -1;
+    if (nr == SYS_fcntl)
+        return fsh_door_fcntl((int)a[0], (int)a[1], a[2]);
+    int call = fsh_shim.ready ? fsh_call_by_syscall(nr, a) : -1;
     const uint8_t watch = call >= 0 && reports_like_syscall((enum fsh_call)call) ? fsh_watch[call] : 0;
     if (watch) {
         struct fsh_hit *hit =

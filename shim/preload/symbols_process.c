@@ -351,19 +351,24 @@ int fsh_door_pthread_setname_np(pthread_t thread, const char *name) {
     return result;
 }
 
-int fsh_door_prctl(int option, ...) {
-    va_list list;
-    va_start(list, option);
-    unsigned long a[4];
-    for (int i = 0; i < 4; i++)
-        a[i] = va_arg(list, unsigned long);
-    va_end(list);
-    int result = REAL(prctl)(option, a[0], a[1], a[2], a[3]);
+/* prctl(2): as many arguments as the option takes; the others stand in their registers all the same. */
+int fsh_door_prctl(int option, unsigned long b, unsigned long c, unsigned long d, unsigned long e) {
+    const long a[6] = {option, (long)b, (long)c, (long)d, (long)e};
+    struct fsh_hit *hit = fsh_watch[CALL_prctl] & WATCH_CONSIDER ? fsh_consider(CALL_prctl, 0, CALLER()) : NULL;
+    int result = (int)(hit ? fsh_apply(hit, fsh_invoke_prctl, a) : fsh_invoke_prctl(a));
     if (result == 0 && option == PR_SET_NAME && fsh_shim.ready)
         fsh_thread_renamed();
     if (result == 0 && option == PR_SET_SECCOMP)
         fsh_retire();
     return result;
+}
+
+/* --- clone: the child begins in the caller's function, on a stack of its own --- */
+
+int fsh_door_clone(fsh_entry fn, void *stack, int flags, void *arg, void *ptid, void *tls, void *ctid) {
+    const long a[FSH_ARGS] = {(long)fn, (long)stack, flags, (long)arg, (long)ptid, (long)tls, (long)ctid};
+    struct fsh_hit *hit = fsh_watch[CALL_clone] & WATCH_CONSIDER ? fsh_consider(CALL_clone, 0, CALLER()) : NULL;
+    return (int)(hit ? fsh_apply(hit, fsh_invoke_clone, a) : fsh_invoke_clone(a));
 }
 
 /* --- longjmp out of a signal handler that has interrupted us --- */
@@ -385,8 +390,12 @@ void *fsh_door_dlopen(const char *path, int flags) {
         flags &= ~RTLD_DEEPBIND;
         atomic_fetch_add_explicit(&fsh_shim.session.header->deepbind, 1, memory_order_relaxed);
     }
+    const long a[6] = {(long)path, flags};
+    struct fsh_hit *hit = fsh_watch[CALL_dlopen] & WATCH_CONSIDER ? fsh_consider(CALL_dlopen, 0, CALLER()) : NULL;
+    if (hit)
+        return (void *)fsh_apply(hit, fsh_invoke_dlopen, a);
     /* a tail call: dlopen looks at its caller for $ORIGIN and the namespace */
-    return REAL(dlopen)(path, flags);
+    return fsh_real.dlopen(path, flags);
 }
 
 #define FSH_ALIASES_PROCESS

@@ -31,7 +31,7 @@ fault = short
 
 [rule network]
 calls = @net.send @net.connect @net.socket
-except = listen bind shutdown
+except = listen bind shutdown setsockopt
 probability = 8%
 fault = error EACCES EINVAL ENOMEM
 fault = delay 1us..50us

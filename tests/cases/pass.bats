@@ -67,10 +67,20 @@ load ../common
     reallocarray posix_memalign aligned_alloc memalign valloc pvalloc free mmap mremap clock_gettime gettimeofday time nanosleep
     clock_nanosleep usleep sleep fork vfork posix_spawn posix_spawnp execve execveat fexecve execv execvp execvpe execl execlp execle
     pthread_create getrandom getentropy on:pipe write read)
+  # not these: they ask a name server, or what they answer differs from one start to the next, or they would change the tests' own process
+  local not=" res_query res_search res_querydomain res_nquery res_nsearch res_nquerydomain res_send res_nsend setsid setpgid "
   local name variant words
-  # a call that is in the table and not in this list would be tested by nothing
+  # every other row of the table has its turn: a call that no victim makes would be tested by nothing
+  ops+=(on:file write)
   for name in $(sed -n 's/^CALL(\([a-z0-9_]*\),.*/\1/p' "$top/shim/engine/calls.def"); do
-    [[ " ${ops[*]} " == *" $name "* ]] || { echo "$name is not tried" && return 1; }
+    case " ${ops[*]} $not" in *" $name "*) continue ;; esac
+    case $name in
+    tee | vmsplice) ops+=(on:pipe "$name" on:file write) ;;
+    eventfd_*) ops+=(on:event "$name" on:file write) ;;
+    getsockopt | setsockopt | getsockname | getpeername | sockatmark) ops+=(on:unix "$name" on:file write) ;;
+    dup | chdir) ops+=(try-"$name") ;;
+    *) ops+=("$name") ;;
+    esac
   done
   for variant in say say64; do
     run bare $variant "${ops[@]}"

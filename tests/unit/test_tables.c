@@ -1,4 +1,5 @@
 /* The tables of calls, faults and errors hold together. */
+#include <fcntl.h>
 #include <netdb.h>
 #include <sys/syscall.h>
 
@@ -24,6 +25,7 @@ static void kinds_follow_from_roles(void **state) {
         bool any = false;
         for (unsigned k = 0; k < FSH_KINDS; k++)
             any |= row->class_of[k] != C_NONE;
+        lone |= row->roles.maps;
         if (!any || (row->class_of[FSH_ON_NONE] != C_NONE) != lone)
             fail_msg("%s: roles and kinds disagree", row->name);
         if (!row->roles.fd)
@@ -52,7 +54,7 @@ static void every_listed_error_has_a_name(void **state) {
             for (const int *e = fsh_calls[i].errnos[k]; *e; e++) {
                 if (!fsh_errno_name(*e))
                     fail_msg("%s: error %d has no name", fsh_calls[i].name, *e);
-                assert_true((*e < 0) == (fsh_calls[i].fail == F_EAI));
+                assert_true((*e < 0) == fsh_fails_by_eai(fsh_calls[i].fail));
             }
 }
 
@@ -170,6 +172,9 @@ static void faults_fit_where_they_make_sense(void **state) {
 static void observed_calls_fit_nothing(void **state) {
     (void)state;
     for (unsigned i = 0; i < FSH_CALLS; i++)
+        if (fsh_calls[i].roles.observed != (fsh_observed[i] != NULL))
+            fail_msg("%s: observed, and why not", fsh_calls[i].name);
+    for (unsigned i = 0; i < FSH_CALLS; i++)
         for (unsigned f = 0; fsh_calls[i].roles.observed && f < FSH_FAULTS; f++)
             for (unsigned k = 0; k < FSH_KINDS; k++)
                 assert_false(fsh_fault_fits(f, i, k));
@@ -185,6 +190,31 @@ static void directions(void **state) {
     assert_false(fsh_call_writes(CALL_fsync) || fsh_call_reads(CALL_fsync));
 }
 
+/* libc makes a call of the other's system call: that one has a number, and is not made of a third's (but fcntl's locks are
+ * fcntl's). */
+static void what_is_over_another_ends_there(void **state) {
+    (void)state;
+    for (unsigned i = 0; i < FSH_CALLS; i++) {
+        unsigned over = fsh_calls[i].roles.over;
+        if (!over--)
+            continue;
+        assert_true(over < FSH_CALLS && over != i);
+        if ((fsh_calls[over].sysno < 0 && over != CALL_fcntl_lock) || fsh_calls[over].roles.over)
+            fail_msg("%s over %s", fsh_calls[i].name, fsh_calls[over].name);
+    }
+}
+
+static void numbers_are_found(void **state) {
+    const long lock[6] = {3, F_SETLK}, other[6] = {3, F_GETFL};
+    (void)state;
+    for (unsigned i = 0; i < FSH_CALLS; i++)
+        if (fsh_calls[i].sysno >= 0)
+            assert_int_equal(fsh_call_by_number(fsh_calls[i].sysno), i);
+    assert_int_equal(fsh_call_by_syscall(SYS_fcntl, lock), CALL_fcntl_lock);
+    assert_int_equal(fsh_call_by_syscall(SYS_fcntl, other), CALL_fcntl);
+    assert_int_equal(fsh_call_by_syscall(SYS_write, other), CALL_write);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_call_is_found_by_its_name),
@@ -198,6 +228,8 @@ int main(void) {
         cmocka_unit_test(faults_fit_where_they_make_sense),
         cmocka_unit_test(observed_calls_fit_nothing),
         cmocka_unit_test(directions),
+        cmocka_unit_test(what_is_over_another_ends_there),
+        cmocka_unit_test(numbers_are_found),
     };
     return cmocka_run_group_tests_name("tables", tests, NULL, NULL);
 }

@@ -2,12 +2,13 @@
  *
  *   say on:file write:100 x3:write:10 fsync close
  *
- * Every call of the table has an operation of its name, so a case can ask for exactly the calls that it is about and read the
- * effect of a fault off one line: "write 100", "write -1 EIO", "malloc NULL ENOMEM". A call that succeeds and changes errno
- * adds " errno-changed"; data that comes in other than it went out adds " bits=N bytes=M" (how much of it differs).
+ * Every call of the table has an operation of its name (here or in say_calls.c; dup and chdir are try-dup and try-chdir), so a case
+ * can ask for exactly the calls that it is about and read the effect of a fault off one line: "write 100", "write -1 EIO", "malloc
+ * NULL ENOMEM". A call that succeeds and changes errno adds " errno-changed"; data that comes in other than it went out adds "
+ * bits=N bytes=M" (how much of it differs).
  *
  * Where an operation needs a descriptor it takes the current one, which `on:KIND` makes: file[:PATH], tcp, udp, unix, dgram,
- * pipe, fd:NUMBER. Nothing here allocates or uses stdio, so that counts are those of the operations. */
+ * pipe, event, fd:NUMBER. Nothing here allocates or uses stdio, so that counts are those of the operations. */
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <malloc.h>
@@ -22,6 +23,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/select.h>
@@ -35,19 +37,20 @@
 #include <sys/wait.h>
 #include <time.h>
 
+#include "say.h"
 #include "victim.h"
 
-enum { BUFFER = 1 << 20, UNTOUCHED = 123 /* an errno that no call here returns */ };
+enum { BUFFER = 1 << 20 };
 
 static unsigned char out_bytes[BUFFER] __attribute__((aligned(4096)));
 static unsigned char in_bytes[BUFFER] __attribute__((aligned(4096)));
-static int current = -1; /* reads and writes go here */
-static int other = -1;   /* the other end of a socket or pipe */
+int current = -1;      /* reads and writes go here */
+static int other = -1; /* the other end of a socket or pipe */
 static int listener = -1;
 static struct sockaddr_in listening;
 static bool messages, is_file;
 static uint64_t read_at, write_at; /* place in the stream, for the pattern */
-static char current_path[256] = "data";
+char current_path[256] = "data";
 
 /* By a system call of its own, so that what say says is no call of the program that is looked at. */
 static long write_unseen(const char *bytes, long n) {
@@ -60,7 +63,7 @@ static long write_unseen(const char *bytes, long n) {
 #endif
 }
 
-static void print(const char *format, ...) {
+void print(const char *format, ...) {
     char line[512];
     va_list ap;
     va_start(ap, format);
@@ -74,7 +77,7 @@ static void print(const char *format, ...) {
     }
 }
 
-static const char *eai_name(int e) {
+const char *eai_name(int e) {
     switch (e) {
     case EAI_AGAIN:
         return "EAI_AGAIN";
@@ -90,12 +93,18 @@ static const char *eai_name(int e) {
         return "EAI_FAMILY";
     case EAI_SYSTEM:
         return "EAI_SYSTEM";
+    case EAI_BADFLAGS:
+        return "EAI_BADFLAGS";
+    case EAI_NODATA:
+        return "EAI_NODATA";
+    case EAI_OVERFLOW:
+        return "EAI_OVERFLOW";
     default:
         return "EAI_?";
     }
 }
 
-static const char *touched(void) {
+const char *touched(void) {
     return errno == UNTOUCHED ? "" : " errno-changed";
 }
 
@@ -108,14 +117,14 @@ static void say_count(const char *name, ssize_t n) {
 }
 
 /* The same where the number itself (a descriptor, a process id) is of no interest. */
-static void say_ok(const char *name, long n) {
+void say_ok(const char *name, long n) {
     if (n == -1)
         print("%s -1 %s\n", name, strerrorname_np(errno));
     else
         print("%s ok%s\n", name, touched());
 }
 
-static void say_pointer(const char *name, const void *p) {
+void say_pointer(const char *name, const void *p) {
     if (!p || p == MAP_FAILED)
         print("%s %s %s\n", name, p ? "FAILED" : "NULL", strerrorname_np(errno));
     else
@@ -123,7 +132,7 @@ static void say_pointer(const char *name, const void *p) {
 }
 
 /* A call that returns the error and leaves errno alone, whether it fails or not. */
-static void say_number(const char *name, int e) {
+void say_number(const char *name, int e) {
     print("%s %s%s\n", name, e ? strerrorname_np(e) : "ok", touched());
 }
 
@@ -226,6 +235,8 @@ static void op_on(const char *arg) {
     } else if (!strcmp(arg, "pipe")) {
         CHECK(pipe(pair) == 0);
         current = pair[1], other = pair[0];
+    } else if (!strcmp(arg, "event")) {
+        current = eventfd(1, EFD_NONBLOCK), other = -1;
     } else if (!strncmp(arg, "fd:", 3)) {
         current = atoi(arg + 3);
     } else {
@@ -1040,10 +1051,7 @@ static void op_in_child(const char *arg) {
         print("child %d\n", e);
 }
 
-static const struct {
-    const char *name;
-    void (*run)(const char *arg);
-} ops[] = {
+static const struct say_op ops[] = {
 #define OP(name) {#name, op_##name},
     /* clang-format off */
     OP(on) OP(open) OP(openat) OP(creat) OP(fopen)
@@ -1077,9 +1085,15 @@ static void run(const char *op) {
         return;
     }
     size_t len = strcspn(op, ":");
+    const char *arg = op[len] ? op + len + 1 : "";
     for (size_t i = 0; i < sizeof ops / sizeof *ops; i++)
         if (strlen(ops[i].name) == len && !strncmp(ops[i].name, op, len)) {
-            ops[i].run(op[len] ? op + len + 1 : "");
+            ops[i].run(arg);
+            return;
+        }
+    for (const struct say_op *more = more_ops; more->name; more++)
+        if (strlen(more->name) == len && !strncmp(more->name, op, len)) {
+            more->run(arg);
             return;
         }
     print("%s unknown\n", op);
