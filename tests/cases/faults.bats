@@ -180,7 +180,8 @@ load ../common
     -- say on:file resident write resident nanosleep:60 fsync resident
   [[ $output =~ resident\ ([0-9]+).write\ 100.resident\ ([0-9]+).nanosleep.*resident\ ([0-9]+)$ ]]
   [ $((BASH_REMATCH[2] - BASH_REMATCH[1])) -ge 32768 ]
-  [ $((BASH_REMATCH[2] - BASH_REMATCH[3])) -ge 32768 ]
+  # pages of the program that were touched meanwhile stay
+  [ $((BASH_REMATCH[2] - BASH_REMATCH[3])) -ge 32000 ]
   faults | jq -e '.fault == "memory" and .amount == 33554432'
 }
 
