@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "audit.h"
 #include "commands.h"
 #include "out.h"
 #include "trace_open.h"
@@ -103,8 +104,9 @@ static int complain_unattached(const struct fsh_card *card) {
                     run->program);
 }
 
-void fsh_card_judge(struct fsh_card *card, enum fsh_expect expect) {
+void fsh_card_judge(struct fsh_card *card, const struct fsh_expected *expected) {
     const struct fsh_run *run = card->run;
+    enum fsh_expect expect = expected->faults;
     int status = fsh_run_status(run);
     card->can_inject = fsh_loaded_can_inject(run->loaded);
     card->vacuous = card->faults == 0 && card->can_inject;
@@ -113,6 +115,8 @@ void fsh_card_judge(struct fsh_card *card, enum fsh_expect expect) {
         return;
     if (run->session.header->attached == 0 || fsh_run_lost_program(run))
         card->status = complain_unattached(card);
+    else if (expected->seen && (run->n_lost || run->lost_unnamed || (run->auditor && fsh_audit_past(run->auditor))))
+        card->status = EXIT_UNSEEN;
     else if (expect == EXPECT_NONE)
         card->status = card->faults ? EXIT_VACUOUS : status;
     else if (expect == EXPECT_FAULT)
@@ -210,7 +214,10 @@ static void show_lost(const struct fsh_card *card) {
         fsh_put_safe(card->out, lost->path);
         if (lost->pid)
             fprintf(card->out, " (process %d)", lost->pid);
-        fprintf(card->out, ": %s\n", lost->why);
+        fprintf(card->out, ": %s", lost->why);
+        if (lost->calls)
+            fprintf(card->out, "; it made %" PRIu64 " system call%s", lost->calls, fsh_plural(lost->calls));
+        fputc('\n', card->out);
     }
     uint64_t more = run->lost_unnamed + (run->n_lost > CARD_LOST ? run->n_lost - CARD_LOST : 0);
     if (more)
@@ -263,6 +270,8 @@ void fsh_card_show(const struct fsh_card *card) {
         line(card, card->faults > card->n_first ? "the first faults:" : card->faults == 1 ? "the fault:" : "the faults:");
     for (unsigned i = 0; i < card->n_first; i++)
         show_fault(card, &card->first[i]);
+    if (card->run->auditor)
+        fsh_audit_show(card->run->auditor, card->out);
     show_lost(card);
     show_losses(card);
     show_verdict(card);
@@ -323,6 +332,8 @@ static json_object *lost_json(const struct fsh_run *run) {
         put(o, "pid", lost->pid ? json_object_new_int(lost->pid) : NULL);
         put(o, "path", json_object_new_string(lost->path));
         put(o, "why", json_object_new_string(lost->why));
+        if (run->auditor)
+            put(o, "system_calls", json_object_new_uint64(lost->calls));
         json_object_array_add(list, o);
     }
     return list;
@@ -364,6 +375,7 @@ json_object *fsh_card_json(const struct fsh_card *card) {
     put(o, "threads", json_object_new_uint64(threads_of(card)));
     put(o, "rules", rules_json(card));
     put(o, "first_faults", faults_json(card));
+    put(o, "audit", run->auditor ? fsh_audit_json(run->auditor) : NULL);
     put(o, "lost", lost_json(run));
     put(o, "missing", losses_json(card));
     put(o, "vacuous", json_object_new_boolean(card->vacuous));

@@ -7,6 +7,11 @@
 #include "session_run.h"
 
 enum fsh_expect { EXPECT_DEFAULT, EXPECT_ANY, EXPECT_FAULT, EXPECT_NONE };
+/* What a run must show. */
+struct fsh_expected {
+    enum fsh_expect faults;
+    bool seen; /* nothing went past the gate, no process lost the shim */
+};
 
 enum { CARD_FAULTS = 5, CARD_LOST = 10 }; /* faults, and processes without the shim, that a card shows */
 
@@ -28,7 +33,7 @@ void fsh_banner(const struct fsh_run *run, const struct fsh_common *common, FILE
 /* Reads what the run left: 0, or an exit status after a message. */
 int fsh_card_read(struct fsh_card *card, const struct fsh_run *run, const struct fsh_common *common, FILE *out);
 /* Judges the run: card->status is then what the command exits with. */
-void fsh_card_judge(struct fsh_card *card, enum fsh_expect expect);
+void fsh_card_judge(struct fsh_card *card, const struct fsh_expected *expected);
 void fsh_card_show(const struct fsh_card *card);
 /* The JSON object; the caller may add to it, and gives it to fsh_put_object. */
 struct json_object *fsh_card_json(const struct fsh_card *card);

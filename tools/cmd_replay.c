@@ -289,7 +289,7 @@ static int report(struct replay *replay, struct fsh_card *card) {
         fsh_comparison_free(&c);
         return fsh_fail(EXIT_TROUBLE, "the replay can't be compared: %s", strerror(-e));
     }
-    fsh_card_judge(card, EXPECT_ANY);
+    fsh_card_judge(card, &(struct fsh_expected){.faults = EXPECT_ANY});
     card->vacuous = false;
     if (diverged_threads(&c) && card->run->end != END_TIMEOUT && card->status != EXIT_NOT_ATTACHED)
         card->status = EXIT_DIVERGED;

@@ -10,11 +10,13 @@
 #include "commands.h"
 #include "out.h"
 
-enum { ID_TIMEOUT = 300, ID_EXPECT, ID_LOG };
+enum { ID_TIMEOUT = 300, ID_EXPECT, ID_LOG, ID_AUDIT };
 
 static const struct fsh_option own_options[] = {
     {ID_TIMEOUT, "timeout", "DURATION", "end the program and its children after this time (status 124)"},
-    {ID_EXPECT, "expect", "WHAT", "any: a run without faults is fine; fault: it never is; none: a fault is not"},
+    {ID_EXPECT, "expect", "WHAT",
+     "any: a run without faults is fine; fault: it never is; none: a fault is not; seen: all was seen"},
+    {ID_AUDIT, "audit", NULL, "follow every system call, and tell which went past us; slow"},
     {ID_LOG, "log", "FILE", "banner and card go there, not to stderr"},
 };
 
@@ -22,7 +24,8 @@ static const struct fsh_usage usage = {
     .name = "run",
     .operands = "[--] PROGRAM [ARGUMENT]...",
     .summary = "Runs PROGRAM with the faults of a profile. The exit status is the program's own; 120 if nothing was injected,\n"
-               "121 if the shim did not start, 124 after --timeout, 125 for errors of faultshim's own, 126 and 127 as in env(1).",
+               "121 if the shim did not start, 123 if --expect=seen and something was not, 124 after --timeout, 125 for errors of "
+               "faultshim's own, 126 and 127 as in env(1).",
     .common = COMMON_PROFILE | COMMON_SEED | COMMON_TRACE | COMMON_JSON | COMMON_QUIET,
     .program = true,
     .options = own_options,
@@ -32,19 +35,31 @@ static const struct fsh_usage usage = {
 struct request {
     struct fsh_common common;
     uint64_t timeout;
-    enum fsh_expect expect;
+    struct fsh_expected expected;
+    bool audit;
     const char *log;
 };
 
+/* One word, or several with commas. */
 static bool take_expect(struct request *request, const char *value) {
     static const char *const words[] = {[EXPECT_ANY] = "any", [EXPECT_FAULT] = "fault", [EXPECT_NONE] = "none"};
-    for (int i = EXPECT_ANY; i <= EXPECT_NONE; i++)
-        if (!strcmp(value, words[i])) {
-            request->expect = (enum fsh_expect)i;
-            return true;
+    for (const char *p = value;; p++) {
+        size_t n = strcspn(p, ",");
+        bool known = n == 4 && !strncmp(p, "seen", n);
+        request->expected.seen |= known;
+        for (int i = EXPECT_ANY; i <= EXPECT_NONE; i++)
+            if (strlen(words[i]) == n && !strncmp(p, words[i], n)) {
+                request->expected.faults = (enum fsh_expect)i;
+                known = true;
+            }
+        if (!known) {
+            fsh_warn("--expect '%s' is unknown; write any, fault, none or seen", value);
+            return false;
         }
-    fsh_warn("--expect '%s' is unknown; write any, fault or none", value);
-    return false;
+        p += n;
+        if (!*p)
+            return true;
+    }
 }
 
 static bool take(void *arg, int id, const char *value) {
@@ -54,6 +69,8 @@ static bool take(void *arg, int id, const char *value) {
         return fsh_option_time("--timeout", value, &request->timeout);
     case ID_EXPECT:
         return take_expect(request, value);
+    case ID_AUDIT:
+        return request->audit = true;
     default:
         request->log = value;
         return true;
@@ -73,7 +90,7 @@ static int report(struct fsh_run *run, const struct request *request, FILE *out)
     struct fsh_card card;
     int status = fsh_card_read(&card, run, &request->common, out);
     if (!status) {
-        fsh_card_judge(&card, request->expect);
+        fsh_card_judge(&card, &request->expected);
         status = card.status;
         if (request->common.json && !request->common.quiet)
             fsh_put_object(out, fsh_card_json(&card));
@@ -99,6 +116,7 @@ static int run_program(char **argv, const struct request *request) {
     struct fsh_run run = {.argv = argv,
                           .loaded = &loaded,
                           .timeout = request->timeout,
+                          .audit = request->audit || request->expected.seen,
                           .trace = request->common.trace ? request->common.trace : FSH_DEFAULT_TRACE};
     int status = fsh_run_find(&run);
     if (status)

@@ -16,6 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "audit.h"
 #include "commands.h"
 #include "grow.h"
 #include "out.h"
@@ -108,6 +109,7 @@ static int create_session(struct fsh_run *run) {
             .phases = {l->phases, l->phases_len},
             .replayed = run->replayed,
             .script = run->script,
+            .audit = run->audit,
         };
         e = fsh_session_create(&run->session, run->trace, &params);
     }
@@ -176,9 +178,13 @@ static bool set_environment(const struct fsh_run *run) {
     return setenv("LD_PRELOAD", preload, 1) == 0 && setenv("FAULTSHIM_SESSION", session, 1) == 0;
 }
 
-static void become_program(const struct fsh_run *run, const struct signals *signals, int report) {
+static void become_program(const struct fsh_run *run, const struct signals *signals, const int begin[2], int report) {
     int e = 0;
+    char followed;
     give_signals_back(signals);
+    close(begin[1]);
+    if (run->audit && read(begin[0], &followed, 1) != 1)
+        _exit(EXIT_TROUBLE);
     if (set_environment(run))
         execvp(run->program, run->argv);
     e = errno;
@@ -301,8 +307,11 @@ struct watch {
 /* Collects whoever has died. */
 static void reap(struct watch *w) {
     int status;
-    for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;) {
-        if (pid != w->child)
+    struct fsh_audit *auditor = w->run->auditor;
+    for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG | (auditor ? __WALL : 0))) > 0;) {
+        if (auditor)
+            fsh_audit_event(auditor, pid, status);
+        if (pid != w->child || WIFSTOPPED(status))
             continue;
         w->ended = true;
         w->run->end = WIFSIGNALED(status) ? END_SIGNALED : END_EXITED;
@@ -404,23 +413,24 @@ static void find_reason(char *why, size_t size, const char *path, const char *ot
         fsh_binary_free(&b);
 }
 
-void fsh_run_add_lost(struct fsh_run *run, int pid, const char *path, const char *otherwise, uint64_t calls) {
+void fsh_run_add_lost(struct fsh_run *run, const struct fsh_lost_process *process) {
     if (!fsh_grow(&run->lost, &run->lost_room, run->n_lost, sizeof *run->lost)) {
         run->lost_unnamed++;
         return;
     }
     struct fsh_lost *lost = &run->lost[run->n_lost++];
     memset(lost, 0, sizeof *lost);
-    lost->pid = pid;
-    lost->calls = calls;
-    if (strchr(path, '/') || fsh_find_program(lost->path, sizeof lost->path, path))
-        snprintf(lost->path, sizeof lost->path, "%s", path);
-    find_reason(lost->why, sizeof lost->why, lost->path, otherwise);
+    lost->pid = process->pid;
+    lost->last = process->last;
+    lost->calls = process->calls;
+    if (strchr(process->path, '/') || fsh_find_program(lost->path, sizeof lost->path, process->path))
+        snprintf(lost->path, sizeof lost->path, "%s", process->path);
+    find_reason(lost->why, sizeof lost->why, lost->path, process->why);
 }
 
 const struct fsh_lost *fsh_run_lost_program(const struct fsh_run *run) {
     for (size_t i = 0; i < run->n_lost; i++)
-        if (run->lost[i].pid == run->pid)
+        if (run->lost[i].pid == run->pid && run->lost[i].last)
             return &run->lost[i];
     return NULL;
 }
@@ -428,6 +438,10 @@ const struct fsh_lost *fsh_run_lost_program(const struct fsh_run *run) {
 /* What was started and has not joined. */
 static void find_lost(struct fsh_run *run) {
     const struct fsh_session *s = &run->session;
+    if (run->auditor) {
+        fsh_audit_end(run->auditor); /* it knows them all */
+        return;
+    }
     run->lost_unnamed = s->header->unnoted;
     for (uint32_t i = 0; i < s->header->departed && i < FSH_DEPARTURES; i++) {
         const struct fsh_departure *d = &s->departures[i];
@@ -435,28 +449,49 @@ static void find_lost(struct fsh_run *run) {
         if (d->use != DEPARTURE_NOTED)
             continue;
         snprintf(path, sizeof path, "%.*s", (int)sizeof d->path - 1, d->path);
-        fsh_run_add_lost(run, (int)d->pid, path,
-                         "libfaultshim.so is not within its reach (another root, another user), or it ended too early", 0);
+        fsh_run_add_lost(run,
+                         &(struct fsh_lost_process){
+                             (int)d->pid, true, path,
+                             "libfaultshim.so is not within its reach (another root, another user), or it ended too early", 0});
     }
+}
+
+/* The child waits for one byte. */
+static int follow(struct fsh_run *run, pid_t child, int begin) {
+    int e = fsh_audit_follow(run->auditor, child);
+    if (!e && write(begin, "", 1) != 1)
+        e = -errno;
+    return e;
 }
 
 int fsh_run_supervise(struct fsh_run *run) {
     struct watch w = {.run = run, .strangers = find_strangers()};
-    int report[2];
-    if (pipe2(report, O_CLOEXEC))
+    int report[2], begin[2];
+    if (pipe2(report, O_CLOEXEC) || pipe2(begin, O_CLOEXEC))
         return fsh_fail(EXIT_TROUBLE, "the program cannot be started: %s", strerror(errno));
+    if (run->audit && !(run->auditor = fsh_audit_new(run)))
+        return fsh_fail(EXIT_TROUBLE, "out of memory");
     prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
     take_signals(&w.signals);
     uint64_t start = fsh_monotonic();
     w.child = fork();
     if (w.child == 0)
-        become_program(run, &w.signals, report[1]);
+        become_program(run, &w.signals, begin, report[1]);
     int e = w.child < 0 ? errno : 0;
+    run->pid = w.child;
     close(report[1]);
+    close(begin[0]);
+    int untraceable = !e && run->audit ? follow(run, w.child, begin[1]) : 0;
+    close(begin[1]);
     if (e)
         close(report[0]);
-    else
+    else if (!untraceable)
         e = exec_error(report[0]);
+    if (untraceable) {
+        close(report[0]);
+        unlink(run->trace_path);
+        return fsh_fail(EXIT_TROUBLE, "--audit needs ptrace(2), which is not allowed here: %s", strerror(-untraceable));
+    }
     if (e) {
         reap(&w);
         unlink(run->trace_path);
@@ -465,7 +500,6 @@ int fsh_run_supervise(struct fsh_run *run) {
     await_end(&w, start);
     run->ns = fsh_monotonic() - start;
     run->left = signal_tree(&w.strangers, 0);
-    run->pid = w.child;
     find_lost(run);
     seal(run);
     return 0;
@@ -487,6 +521,7 @@ int fsh_run_status(const struct fsh_run *run) {
 void fsh_run_finish(struct fsh_run *run) {
     fsh_binary_free(&run->binary);
     free(run->lost);
+    fsh_audit_free(run->auditor);
     if (run->session.header) {
         munmap(run->session.header, run->session.map_size);
         close(run->session.fd);

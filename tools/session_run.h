@@ -8,6 +8,7 @@
 /* A process of the run that the shim did not start in. */
 struct fsh_lost {
     int pid;         /* 0: not known */
+    bool last;       /* it ended, or goes on, as this program */
     char path[4096]; /* what it was to run, made absolute */
     char why[256];
     uint64_t calls; /* system calls that it made unseen, with --audit */
@@ -20,6 +21,7 @@ struct fsh_run {
     const char *trace;                /* path */
     struct fsh_text script, replayed; /* replays only */
     uint64_t timeout;                 /* ns, 0 for none */
+    bool audit;
 
     /* what becomes of it */
     char program[4096]; /* path of what is started */
@@ -28,10 +30,11 @@ struct fsh_run {
     struct fsh_session session;
     char trace_path[4096]; /* absolute */
     enum fsh_end end;
-    int value;     /* exit status or signal */
-    uint64_t ns;   /* from start to end */
-    unsigned left; /* processes of the run that outlive it */
-    int pid;       /* of the program */
+    int value;                 /* exit status or signal */
+    uint64_t ns;               /* from start to end */
+    unsigned left;             /* processes of the run that outlive it */
+    int pid;                   /* of the program */
+    struct fsh_audit *auditor; /* NULL without --audit */
     struct fsh_lost *lost;
     size_t n_lost, lost_room;
     uint64_t lost_unnamed; /* there was no room to note them */
@@ -49,8 +52,14 @@ int fsh_run_supervise(struct fsh_run *run);
 int fsh_run_status(const struct fsh_run *run);
 /* Whether the program itself, or what it became by exec, is among the lost. */
 const struct fsh_lost *fsh_run_lost_program(const struct fsh_run *run);
-/* Adds a process that lost the shim, with the reason that its file tells, or `otherwise`. */
-void fsh_run_add_lost(struct fsh_run *run, int pid, const char *path, const char *otherwise, uint64_t calls);
+/* Adds a process that lost the shim, with the reason that its file tells, or `why`. */
+struct fsh_lost_process {
+    int pid;
+    bool last;
+    const char *path, *why;
+    uint64_t calls;
+};
+void fsh_run_add_lost(struct fsh_run *run, const struct fsh_lost_process *process);
 void fsh_run_finish(struct fsh_run *run);
 
 #endif

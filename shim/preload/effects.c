@@ -264,6 +264,8 @@ long fsh_apply(struct fsh_hit *pending, fsh_invoke invoke, const long *a) {
         fsh_track_close(hit.fd);
     hold_all(&hit, v, WHEN_BEFORE);
     long result = effects[v->fault](&action);
+    if (UNLIKELY(fsh_shim.audited))
+        fsh_audit_done((enum fsh_call)hit.call);
     hold_all(&hit, v, WHEN_AFTER);
     if (fsh_watch[hit.call] & WATCH_TRACK)
         fsh_track(hit.call, a, result);

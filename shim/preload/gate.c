@@ -151,6 +151,20 @@ uint64_t fsh_message_size(const struct msghdr *msg) {
     return fsh_can_read(msg, MSG_HEAD) ? fsh_iov_size(msg->msg_iov, (long)msg->msg_iovlen) : 0;
 }
 
+/* --- audited runs: the supervisor is told which calls came by --- */
+
+static inline void tell_audit(struct fsh_thread *t, enum fsh_call call) {
+    if (UNLIKELY(t->audited))
+        atomic_store(&t->audited->calls, atomic_load(&t->audited->calls) << 16 | ((unsigned)call + 1));
+}
+
+void fsh_audit_done(enum fsh_call call) {
+    struct fsh_audited *a = fsh_tls.thread->audited;
+    uint64_t calls = a ? atomic_load(&a->calls) : 0;
+    if (a && (calls & 0xffff) == (unsigned)call + 1)
+        atomic_store(&a->calls, calls >> 16);
+}
+
 /* --- filters --- */
 
 static bool in_ranges(const struct fsh_ranges *ranges, uint64_t v) {
@@ -527,6 +541,8 @@ static inline bool is_unsteady(const struct fsh_thread *t) {
 static COLD struct fsh_hit *consider_slowly(enum fsh_call call, uint64_t size, const void *caller) {
     struct fsh_thread *t = enter();
     struct call c = {.call = call, .kind = FSH_ON_NONE, .fd = -1, .size = size, .caller = caller};
+    if (t)
+        tell_audit(t, call);
     return t ? decide_fully(t, &fsh_shim.plan->on[call][FSH_ON_NONE], &c) : NULL;
 }
 
@@ -598,6 +614,7 @@ static COLD struct fsh_hit *consider_fd_slowly(enum fsh_call call, int fd, int m
     struct fsh_thread *t = enter();
     if (!t)
         return NULL;
+    tell_audit(t, call);
     bool direct;
     struct fsh_resource *r = fsh_resource_of_fd(fd, &direct);
     if (r)
@@ -661,6 +678,7 @@ struct fsh_hit *fsh_consider_path(enum fsh_call call, int dirfd, const char *pat
     struct fsh_thread *t = enter();
     if (UNLIKELY(!t))
         return NULL;
+    tell_audit(t, call);
     struct fsh_resource *r = NULL;
     bool readable = fsh_can_read_path(path), direct;
     /* AT_EMPTY_PATH, or no path: the call is about the descriptor itself */
@@ -680,6 +698,7 @@ struct fsh_hit *fsh_consider_host(enum fsh_call call, const char *host, const vo
     struct fsh_thread *t = enter();
     if (UNLIKELY(!t))
         return NULL;
+    tell_audit(t, call);
     return decide_on(t, call, -1, 0, fsh_resource_of_host(host), FSH_ON_NONE, false, 0, caller);
 }
 
@@ -688,6 +707,7 @@ struct fsh_hit *fsh_consider_address(enum fsh_call call, int fd, int mflags, con
     struct fsh_thread *t = enter();
     if (UNLIKELY(!t))
         return NULL;
+    tell_audit(t, call);
     struct fsh_resource *r = fsh_resource_of_address(call, fd, addr, len);
     if (!r) {
         leave(t);

@@ -53,6 +53,7 @@ struct fsh_thread {
     uint64_t *matches;                /* by rule, as bits: `process` and `thread` let this thread in */
     struct fsh_rule_view *views;      /* by rule */
     struct fsh_pen pen;
+    struct fsh_audited *audited; /* NULL without --audit */
     struct fsh_hit hit;
     struct { /* by the short way for descriptors, when it finds that a rule fires */
         struct fsh_resource *resource;
@@ -101,11 +102,15 @@ struct fsh_shim {
     bool refuses_io_uring;
     bool replays;
     _Atomic uint32_t *generation; /* of fsh_control */
+    bool audited;                 /* run --audit: each call that is seen is told to the supervisor */
     struct fsh_places places;
     uintptr_t loader; /* where ld.so is mapped */
     size_t loader_size;
 };
 extern struct fsh_shim fsh_shim;
+
+/* A call that fsh_audit has told of made no system call, or will make no more. */
+void fsh_audit_done(enum fsh_call call);
 
 /* --- for doors --- */
 

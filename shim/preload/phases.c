@@ -133,7 +133,7 @@ void fsh_phases_take(struct fsh_thread *t) {
             look_at(t, i, 0, UINT64_MAX);
     settle(t);
     t->generation = generation;
-    t->steady = plain && !fsh_shim.replays ? generation : 0;
+    t->steady = plain && !fsh_shim.replays && !fsh_shim.audited ? generation : 0;
     if (t->pen.ring)
         atomic_store_explicit(&t->pen.ring->generation, generation, memory_order_release);
 }

@@ -515,6 +515,7 @@ static int bind_plan(void) {
         atomic_store(&fsh_shim.session.header->headstart, 1);
     fsh_shim.replays = fsh_shim.session.header->script.size != 0;
     fsh_shim.generation = &fsh_shim.session.control->generation;
+    fsh_shim.audited = fsh_shim.session.audited != NULL;
     return 0;
 }
 
@@ -661,6 +662,11 @@ static struct fsh_thread *build_thread(void *memory, size_t size) {
     owner.thread_key = fsh_tls.id.key;
     if (fsh_pen_open(&t->pen, &fsh_shim.session, &owner) && !t->pen.considered)
         return NULL;
+    if (fsh_shim.audited) {
+        t->audited = fsh_session_audited(&fsh_shim.session, (uint32_t)fsh_sys0(SYS_gettid), true);
+        if (!t->audited)
+            atomic_fetch_add(&fsh_shim.session.header->unaudited, 1);
+    }
     fsh_tls.thread = t;
     match_thread(t);
     if (fsh_tls.id.key == 0)
