@@ -28,23 +28,14 @@
 
 enum { NUMBERS = 512, PAST_SHOWN = 12, SYSCALL_STOP = SIGTRAP | 0x80 };
 
-/* System calls that glibc makes for a function whose row has another number, or none; `many`: several for one call of it. */
+/* System calls that glibc makes for a function beside those that the table of calls tells. `many`: several for one call of it. */
 static const struct {
     int call, number;
     bool many;
 } made_of[] = {
-    {CALL_open, SYS_openat, false},
     {CALL_creat, SYS_openat, false},
-    {CALL_fopen, SYS_openat, false},
-    {CALL_posix_fallocate, SYS_fallocate, false},
-    {CALL_posix_fallocate, SYS_pwrite64, true},
-    {CALL_send, SYS_sendto, false},
-    {CALL_recv, SYS_recvfrom, false},
-    {CALL_select, SYS_pselect6, false},
-    {CALL_sleep, SYS_clock_nanosleep, false},
-    {CALL_usleep, SYS_clock_nanosleep, false},
-    {CALL_nanosleep, SYS_clock_nanosleep, false},
-    {CALL_fork, SYS_clone, false},
+    {CALL_epoll_wait, SYS_epoll_pwait, false},
+    {CALL_poll, SYS_ppoll, false},
     {CALL_fork, SYS_clone3, false},
     {CALL_posix_spawn, SYS_clone3, false},
     {CALL_posix_spawn, SYS_clone, false},
@@ -52,14 +43,17 @@ static const struct {
     {CALL_posix_spawnp, SYS_clone, false},
     {CALL_pthread_create, SYS_clone3, false},
     {CALL_pthread_create, SYS_clone, false},
-    {CALL_execv, SYS_execve, false},
-    {CALL_execl, SYS_execve, false},
-    {CALL_execle, SYS_execve, false},
+    {CALL_posix_fallocate, SYS_pwrite64, true},
+    {CALL_getentropy, SYS_getrandom, true},
+    {CALL_realpath, SYS_readlink, true},
     {CALL_execvp, SYS_execve, true}, /* one for each folder of PATH */
     {CALL_execvpe, SYS_execve, true},
     {CALL_execlp, SYS_execve, true},
-    {CALL_fexecve, SYS_execveat, false},
-    {CALL_getentropy, SYS_getrandom, true},
+    {CALL_mkstemp, SYS_openat, true}, /* until a name is free */
+    {CALL_mkostemp, SYS_openat, true},
+    {CALL_mkstemps, SYS_openat, true},
+    {CALL_mkostemps, SYS_openat, true},
+    {CALL_mkdtemp, SYS_mkdir, true},
 };
 
 struct module {
@@ -127,10 +121,9 @@ struct fsh_audit *fsh_audit_new(struct fsh_run *run) {
     if (!a)
         return NULL;
     a->run = run;
-    for (int nr = 0; nr < NUMBERS; nr++) {
-        int call = fsh_call_by_number(nr);
-        a->watched[nr] = call >= 0 && run->loaded->plan.armed[call];
-    }
+    for (int nr = 0; nr < NUMBERS; nr++)
+        for (int call = 0; call < FSH_CALLS; call++)
+            a->watched[nr] |= fsh_calls[call].sysno == nr && run->loaded->plan.armed[call];
     return a;
 }
 
@@ -139,13 +132,17 @@ static bool covers(unsigned call, long number, bool *many) {
     *many = false;
     if (call >= FSH_CALLS)
         return false;
-    if (fsh_calls[call].sysno == number)
-        return true;
     for (size_t i = 0; i < sizeof made_of / sizeof *made_of; i++)
         if (made_of[i].call == (int)call && made_of[i].number == number) {
             *many = made_of[i].many;
             return true;
         }
+    for (unsigned at = call, steps = 0; steps < 4; at = fsh_calls[at].roles.over - 1u, steps++) {
+        if (fsh_calls[at].sysno == number)
+            return true;
+        if (!fsh_calls[at].roles.over)
+            break;
+    }
     return false;
 }
 
@@ -181,8 +178,8 @@ static bool takes_fd(const struct fsh_rule *rule, int fd) {
 
 /* Whether some rule would have considered a system call of a watched number: on descriptors of its kind, with its number. Names are
  * not looked at. */
-static bool is_considered(const struct fsh_audit *a, pid_t tid, long number, const uint64_t *args) {
-    int call = fsh_call_by_number(number), at = fsh_calls[call].roles.fd;
+static bool is_considered_as(const struct fsh_audit *a, int call, pid_t tid, const uint64_t *args) {
+    int at = fsh_calls[call].roles.fd;
     unsigned kinds = at ? kinds_of(tid, (int)args[at - 1]) : ~0u;
     for (unsigned k = 0; k < FSH_KINDS; k++) {
         const struct fsh_candidates *list = &a->run->loaded->plan.on[call][k];
@@ -190,6 +187,13 @@ static bool is_considered(const struct fsh_audit *a, pid_t tid, long number, con
             if (!at || takes_fd(&a->run->loaded->profile.rules[list->v[i].rule], (int)args[at - 1]))
                 return true;
     }
+    return false;
+}
+
+static bool is_considered(const struct fsh_audit *a, pid_t tid, long number, const uint64_t *args) {
+    for (int call = 0; call < FSH_CALLS; call++)
+        if (fsh_calls[call].sysno == number && is_considered_as(a, call, tid, args))
+            return true;
     return false;
 }
 
