@@ -202,6 +202,13 @@ static void say_arguments(FILE *out, const struct fsh_fault_spec *f) {
     static const char *const hows[] = {"bits", "bytes", "to zeros", "to junk", "by replacing"};
     static const char *const dists[] = {"", ", normally", ", by Pareto", ", log-uniformly"};
     switch (f->kind) {
+    case FAULT_QUOTA:
+    case FAULT_BUDGET:
+        fprintf(out, " of %" PRIu64 " bytes", f->limit);
+        break;
+    case FAULT_DESCRIPTORS:
+        fprintf(out, " below %" PRIu64, f->limit);
+        break;
     case FAULT_TORN:
         fprintf(out, ", sectors of %" PRIu64 " bytes%s", f->limit, f->dies ? ", then SIGKILL" : "");
         break;

@@ -183,9 +183,16 @@ static struct fsh_facts facts_of(const struct work *w, const struct fsh_decision
                               .size = d->size};
 }
 
+/* A fault that goes by what happened before: what it let pass is known where it fired, from its record. */
+static bool has_state(const struct fsh_rule *rule) {
+    return fsh_fault_has_state(rule->faults[0].kind);
+}
+
 static enum answer facts_let(const struct work *w, const struct fsh_rule *rule, const struct fsh_candidate *cand,
                              const struct fsh_decision *d) {
     unsigned can = 0;
+    if (has_state(rule))
+        return UNKNOWN;
     for (unsigned variant = 0; variant < VARIANTS; variant++) {
         struct fsh_facts facts = facts_of(w, d, variant);
         can += fsh_alternatives(rule, cand, &facts) != 0;
@@ -375,6 +382,9 @@ static bool used_up(const struct work *w, unsigned rule) {
 
 static bool would_fire(const struct work *w, unsigned rule, uint64_t threshold, uint64_t key, uint64_t ordinal, uint64_t bytes,
                        uint64_t size) {
+    /* two threads may have met the same stack, and only one of them fails there */
+    if (w->profile->rules[rule].faults[0].kind == FAULT_ONCE_PER_STACK)
+        return false;
     return fsh_fires(&w->profile->rules[rule], threshold, ordinal, bytes, size, draw_of(w, rule, key, ordinal));
 }
 
@@ -421,6 +431,8 @@ static bool choice_is_right(const struct work *w, const struct fsh_candidate *ca
     for (unsigned variant = 0; variant < VARIANTS; variant++) {
         struct fsh_facts facts = facts_of(w, f, variant);
         struct fsh_verdict v = {0};
+        facts.room = f->bytes;
+        facts.forced = f->flags & FAULT_STUCK;
         uint32_t alternatives = fsh_alternatives(rule, cand, &facts);
         if (!alternatives)
             continue;
@@ -453,7 +465,7 @@ static void check_fault(struct work *w, const struct fsh_candidate *cand, const 
         problem(w, f, "rule %s is at ordinal %" PRIu64 ", not %" PRIu64, rule->name, ordinal, f->ordinal);
     check_draw(w, cand, f);
     if (f->flags & FAULT_STUCK) {
-        if (rule->sticky == STICKY_NO || !w->drawn[f->rule])
+        if ((rule->sticky == STICKY_NO && !has_state(rule)) || !w->drawn[f->rule])
             problem(w, f, "rule %s is not sticky, or has not fired before", rule->name);
         if (!w->thresholds[f->rule] && !is_blind(w, f->rule))
             problem(w, f, "rule %s fired while it was off", rule->name);
@@ -507,7 +519,8 @@ static void check_silent(struct work *w, const struct fsh_decision *d, const str
                          uint64_t ordinal, const struct place *place, const struct so_far *so_far) {
     const struct fsh_rule *rule = &w->profile->rules[cand->rule];
     bool bytes_known = !rule->has_space || (key.by_thread && !place->lost);
-    if (!key.known || !bytes_known || used_up(w, cand->rule) || is_blind(w, cand->rule))
+    if (!key.known || !bytes_known || used_up(w, cand->rule) || is_blind(w, cand->rule) ||
+        rule->faults[0].kind == FAULT_ONCE_PER_STACK)
         return;
     uint64_t word = draw_of(w, cand->rule, key.value, ordinal);
     if (fsh_fires(rule, w->thresholds[cand->rule], ordinal, place->bytes, d->size, word) && may_join(w, so_far, cand, d, word))
@@ -888,7 +901,7 @@ static int check_groups(struct work *w) {
 static int count_fault(void *arg, const struct fsh_decision *d) {
     struct work *w = arg;
     if (d->fault && !(d->flags & FAULT_LASTING)) {
-        w->fired[d->rule]++;
+        w->fired[d->rule] += !(d->flags & FAULT_STUCK && has_state(&w->profile->rules[d->rule]));
         w->drawn[d->rule] += !(d->flags & FAULT_STUCK);
         if (!strcmp(fsh_reader_fault_name(w->reader, d->fault_kind), "crash"))
             w->slack = fsh_reader_threads(w->reader);

@@ -41,8 +41,23 @@ static bool can_act(const struct fsh_fault_spec *spec, const struct fsh_facts *f
         return facts->alive >= spec->net.limit;
     if (spec->kind == FAULT_SHORT || spec->kind == FAULT_CRASH)
         return can_be_partial(facts);
-    if (spec->kind == FAULT_TORN)
+    switch (spec->kind) {
+    case FAULT_TORN:
         return facts->size > sector_of(spec, facts);
+    case FAULT_QUOTA:
+        return facts->room < (facts->size ? facts->size : 1);
+    case FAULT_BUDGET:
+        return facts->room < facts->size;
+    case FAULT_DESCRIPTORS:
+    case FAULT_ONCE_PER_STACK:
+        return facts->room == 0;
+    case FAULT_BAD_SECTOR:
+        return facts->size > 0 && (facts->room > 0 || facts->forced);
+    case FAULT_FSYNC_FAIL:
+        return true;
+    default:
+        break;
+    }
     return facts->size > 0;
 }
 
@@ -197,6 +212,19 @@ static uint64_t draw_sectors(const struct fsh_fault_spec *spec, const struct fsh
     return sectors ? 1 + fsh_below(word, sectors) : 0;
 }
 
+/* What fits is written; when nothing does, the write fails. Calls without a length fit or fail. */
+static uint64_t draw_quota(const struct fsh_facts *facts) {
+    uint64_t unit = facts->direct ? DIRECT_ALIGN : 1;
+    return facts->room < facts->size ? facts->room / unit * unit : 0;
+}
+
+/* Bytes that are read before the sector that can't be. */
+static uint64_t draw_bad_sector(const struct fsh_facts *facts, uint64_t word) {
+    uint64_t unit = facts->direct ? DIRECT_ALIGN : FSH_SECTOR, room = facts->room < facts->size ? facts->room : facts->size;
+    return facts->forced ? room / (facts->direct ? DIRECT_ALIGN : 1) * (facts->direct ? DIRECT_ALIGN : 1)
+                         : fsh_below(word, room) / unit * unit;
+}
+
 void fsh_choose(const struct fsh_rule *rule, uint32_t alternatives, const struct fsh_facts *facts, uint64_t word,
                 struct fsh_verdict *verdict) {
     uint64_t word1 = fsh_next_word(word), word2 = fsh_next_word(word1), word3 = fsh_next_word(word2), word4 = fsh_next_word(word3);
@@ -253,6 +281,28 @@ void fsh_choose(const struct fsh_rule *rule, uint32_t alternatives, const struct
         break;
     case FAULT_CORRUPT:
         verdict->amount = draw_changes(spec, facts, word3);
+        break;
+    case FAULT_QUOTA:
+        verdict->amount = draw_quota(facts);
+        verdict->error = verdict->amount ? 0 : pick_errno(rule, spec, facts, word2);
+        break;
+    case FAULT_BAD_SECTOR:
+        verdict->amount = draw_bad_sector(facts, word3);
+        verdict->error = verdict->amount ? 0 : EIO;
+        break;
+    case FAULT_FSYNC_FAIL:
+        verdict->error = EIO;
+        break;
+    case FAULT_BUDGET:
+        verdict->error = ENOMEM;
+        verdict->amount = facts->room;
+        break;
+    case FAULT_ONCE_PER_STACK:
+        verdict->error = pick_errno(rule, spec, facts, word2);
+        break;
+    case FAULT_DESCRIPTORS:
+        verdict->error = EMFILE;
+        verdict->amount = spec->limit;
         break;
     case FAULT_TORN:
         verdict->amount = facts->size ? draw_sectors(spec, facts, word3) : 0;

@@ -13,8 +13,12 @@ struct fsh_facts {
     uint8_t kind;
     bool nonblocking; /* EAGAIN and EINPROGRESS are only legal then */
     bool direct;      /* O_DIRECT: lengths keep their alignment */
+    bool forced;      /* bad-sector, fsync-fail: because of what happened before, not by a draw */
     uint64_t alive;   /* connections that are open already: for storm */
     uint64_t size;    /* bytes asked for; messages, descriptors, or ns to sleep where the call has no bytes */
+    /* What the state of the fault lets pass, in CAND_STATE candidates: bytes for quota and budget, 0 or 1 for descriptors and
+     * once-per-stack, bytes that can be read for bad-sector. A fault record has it in the place of `bytes`. */
+    uint64_t room;
 };
 
 struct fsh_verdict {

@@ -1,4 +1,5 @@
 /* fault_more.c: arguments of the faults that fault_line.c leaves to it. Context: see profile.c. */
+#include <errno.h>
 #include <signal.h>
 #include <string.h>
 
@@ -153,6 +154,46 @@ static bool misdirect_argument(struct parse *p, struct fsh_fault_spec *spec, str
     return fsh_fault_amount(p, spec, "size", value, fsh_value_size);
 }
 
+static bool add_errno(struct parse *p, struct fsh_fault_spec *spec, int e) {
+    p->scratch->errnos[spec->n_errnos++] = e;
+    return true;
+}
+
+static bool quota_argument(struct parse *p, struct fsh_fault_spec *spec, struct fsh_word word) {
+    if (fsh_word_is(word, "ENOSPC") || fsh_word_is(word, "EDQUOT"))
+        return fsh_fault_errno(p, spec, word);
+    if (!no_equals(word) || !word.n || !fsh_is_digit(*word.p))
+        return fsh_fault_no_argument(p, spec, word);
+    if (spec->how)
+        return fail(p, "%s has two sizes, and '%.*s' is the second; write one", fsh_faults[spec->kind].name, FSH_WORD(word));
+    spec->how = 1;
+    return fsh_parse_value(p, "size", word, &spec->limit, fsh_value_size);
+}
+
+static bool budget_argument(struct parse *p, struct fsh_fault_spec *spec, struct fsh_word word) {
+    return word.n && *word.p == 'E' ? fsh_fault_no_argument(p, spec, word) : quota_argument(p, spec, word);
+}
+
+static bool descriptors_argument(struct parse *p, struct fsh_fault_spec *spec, struct fsh_word word) {
+    if (spec->limit)
+        return fail(p, "descriptors has two numbers, and '%.*s' is the second; write one", FSH_WORD(word));
+    if (!fsh_parse_value(p, "number", word, &spec->limit, fsh_value_count))
+        return false;
+    if (spec->limit < 3 || spec->limit > 1 << 20)
+        return fail(p, "descriptors %llu is out of bounds; write 3..1048576", (unsigned long long)spec->limit);
+    return true;
+}
+
+static bool stack_argument(struct parse *p, struct fsh_fault_spec *spec, struct fsh_word word) {
+    struct fsh_word value;
+    if (!fsh_fault_argument(word, "file", &value))
+        return no_equals(word) ? fsh_fault_errno(p, spec, word) : fsh_fault_no_argument(p, spec, word);
+    if (!value.n)
+        return fail(p, "file= names no file; write a path, as in file=stacks");
+    spec->to = fsh_arena_text(p->arena, value.p, value.n);
+    return spec->to ? true : fsh_parse_full(p);
+}
+
 static bool fill_argument(struct parse *p, struct fsh_fault_spec *spec, struct fsh_word word) {
     struct fsh_word value;
     if (fsh_word_is(word, "junk")) {
@@ -185,6 +226,14 @@ bool fsh_fault_more_argument(struct parse *p, struct fsh_fault_spec *spec, struc
         return misdirect_argument(p, spec, word);
     case FAULT_FILL:
         return fill_argument(p, spec, word);
+    case FAULT_QUOTA:
+        return quota_argument(p, spec, word);
+    case FAULT_BUDGET:
+        return budget_argument(p, spec, word);
+    case FAULT_DESCRIPTORS:
+        return descriptors_argument(p, spec, word);
+    case FAULT_ONCE_PER_STACK:
+        return stack_argument(p, spec, word);
     default:
         return fsh_fault_net_argument(p, spec, word, rest);
     }
@@ -211,6 +260,16 @@ bool fsh_fault_more_finish(struct parse *p, struct fsh_fault_spec *spec) {
         return true;
     case FAULT_MISDIRECT:
         return spec->to || spec->amount.hi ? true : fail(p, "misdirect is not told where to; write by=4KiB, or to=*.log");
+    case FAULT_QUOTA:
+        if (!spec->how)
+            return fail(p, "quota has no size; write one, as in quota 10MB");
+        return spec->n_errnos ? true : add_errno(p, spec, ENOSPC);
+    case FAULT_BUDGET:
+        return spec->how ? true : fail(p, "budget has no size; write one, as in budget 64MiB");
+    case FAULT_DESCRIPTORS:
+        return spec->limit ? true : fail(p, "descriptors has no number; write one, as in descriptors 32");
+    case FAULT_ONCE_PER_STACK:
+        return spec->n_errnos ? true : add_errno(p, spec, ENOMEM);
     case FAULT_FILL:
         if (spec->how == CORRUPT_BITS)
             spec->limit = 0xa5;

@@ -130,12 +130,36 @@ bool fsh_fault_fits(enum fsh_fault_kind fault, enum fsh_call call, enum fsh_kind
         return (class == C_RANDOM_READ || (class == C_FILE_READ && kind == FSH_ON_FILE)) && (roles->out || roles->iov_out);
     case FIT_FILL:
         return class == C_MEMORY_ALLOC && call != CALL_calloc;
+    case FIT_GROWS:
+        return class == C_FILE_WRITE && (roles->fd || roles->path);
+    case FIT_READS:
+        return class == C_FILE_READ && (roles->out || roles->iov_out);
+    case FIT_SYNCS:
+        return roles->sync && roles->fd;
+    case FIT_HEAP:
+        return class == C_MEMORY_ALLOC;
+    case FIT_MAKES_FD:
+        return (roles->makes_fd || roles->makes_pair) && fsh_call_allows(call, kind, EMFILE);
     case FIT_SLEEP:
         return roles->sleeps != SLEEP_NONE;
     default:
         return fits_socket((enum fsh_fit)fsh_faults[fault].fit, row, kind);
     }
     return false;
+}
+
+bool fsh_fault_has_state(enum fsh_fault_kind fault) {
+    switch (fault) {
+    case FAULT_QUOTA:
+    case FAULT_BAD_SECTOR:
+    case FAULT_FSYNC_FAIL:
+    case FAULT_BUDGET:
+    case FAULT_ONCE_PER_STACK:
+    case FAULT_DESCRIPTORS:
+        return true;
+    default:
+        return false;
+    }
 }
 
 int fsh_fault_by_name(const char *name, size_t len) {

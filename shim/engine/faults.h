@@ -31,6 +31,11 @@ enum fsh_fit {
     FIT_STREAM,  /* connecting streams, and transfers on them */
     FIT_FLOW,    /* transfers on streams */
     FIT_CONNECT, /* connecting and accepting streams */
+    FIT_GROWS,   /* calls that can make a file longer */
+    FIT_READS,   /* file reads into a buffer of the program's */
+    FIT_SYNCS,   /* syncs of one file */
+    FIT_HEAP,    /* the allocator */
+    FIT_MAKES_FD,
 };
 
 struct fsh_fault_row {
@@ -44,6 +49,8 @@ extern const struct fsh_fault_row fsh_faults[FSH_FAULTS];
 
 /* Whether the kind can act on `call` on `kind` at all. */
 bool fsh_fault_fits(enum fsh_fault_kind fault, enum fsh_call call, enum fsh_kind kind);
+/* Whether it depends on what happened before under its rule, not on a draw alone. */
+bool fsh_fault_has_state(enum fsh_fault_kind fault);
 /* A fault kind by name: its number, -1 if unknown, -2 if planned. */
 int fsh_fault_by_name(const char *name, size_t len);
 

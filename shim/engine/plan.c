@@ -67,10 +67,20 @@ static bool reads_random_only(const struct fsh_rule *rule) {
 
 /* In the file itself: before it is opened, or while it is open. */
 static bool acts_at_rest(unsigned call, unsigned kind) {
-    const struct fsh_call_row *row = &fsh_calls[call];
-    uint8_t class = row->class_of[kind];
-    return kind == FSH_ON_FILE && !row->roles.observed && !row->roles.write &&
-           (class == C_FILE_OPEN || ((class == C_FILE_READ || class == C_FILE_WRITE || class == C_FILE_SYNC) && row->roles.fd));
+    const struct fsh_roles *roles = &fsh_calls[call].roles;
+    if (kind != FSH_ON_FILE || roles->observed || roles->write)
+        return false;
+    switch (fsh_calls[call].class_of[kind]) {
+    case C_FILE_OPEN:
+        return call == CALL_open || call == CALL_openat || call == CALL_openat2 || call == CALL_fopen;
+    case C_FILE_READ:
+    case C_FILE_WRITE:
+    case C_FILE_SYNC:
+    case C_FILE_MAP:
+        return roles->fd;
+    default:
+        return false;
+    }
 }
 
 static bool acts_by_replacing(const struct fsh_fault_spec *spec, unsigned kind) {
@@ -290,6 +300,22 @@ static int check_model(const struct fsh_rule *rule, struct fsh_error *error) {
     return 0;
 }
 
+static int check_state(const struct fsh_rule *rule, struct fsh_error *error) {
+    for (unsigned i = 0; i < rule->n_faults; i++) {
+        const struct fsh_fault_spec *spec = &rule->faults[i];
+        const char *name = fsh_faults[spec->kind].name;
+        if (fsh_fault_has_state(spec->kind) && rule->n_faults > 1)
+            return refuse(error, rule, spec->line,
+                          "%s goes by what happened before, and can't be one of several faults of a rule; "
+                          "write a rule of its own for it",
+                          name);
+        if (fsh_fault_has_state(spec->kind) && rule->has_space)
+            return refuse(error, rule, spec->line, "%s keeps an account of its own, and rule %s has space; leave space out", name,
+                          rule->name);
+    }
+    return 0;
+}
+
 static int check_faults(const struct fsh_rule *rule, const struct selection *selection, struct fsh_error *error) {
     int model = check_model(rule, error);
     if (model < 0)
@@ -356,6 +382,8 @@ static int compile(const struct fsh_rule *rule, struct reach *reach, struct fsh_
     if (r == 0)
         r = check_faults(rule, &selection, error);
     if (r == 0)
+        r = check_state(rule, error);
+    if (r == 0)
         r = check_key(rule, &selection, error);
     if (r == 0)
         reach_of(rule, &selection, reach);
@@ -373,6 +401,12 @@ static bool depends_on_size(const struct fsh_fault_spec *spec, unsigned call) {
         return spec->where != CORRUPT_AT_REST || spec->how == CORRUPT_REPLACE;
     case FAULT_SHORT:
     case FAULT_TORN:
+    case FAULT_QUOTA:
+    case FAULT_BAD_SECTOR:
+    case FAULT_FSYNC_FAIL:
+    case FAULT_BUDGET:
+    case FAULT_ONCE_PER_STACK:
+    case FAULT_DESCRIPTORS:
     case FAULT_MISDIRECT:
     case FAULT_TWICE:
     case FAULT_SEEDED:
@@ -424,6 +458,7 @@ static struct fsh_candidate candidate(const struct fsh_rule *rule, unsigned call
             continue;
         ask_mode(rule, &rule->faults[i], call, kind, &nonblocking, &blocking);
         cand.blocking |= (uint32_t)blocking << i;
+        cand.flags |= fsh_fault_has_state(rule->faults[i].kind) ? CAND_STATE : 0;
         cand.sized |= (uint32_t)depends_on_size(&rule->faults[i], call) << i;
         cand.flags |= nonblocking ? CAND_FACTS | CAND_NONBLOCK : 0;
     }
@@ -446,11 +481,15 @@ static bool leaves_traces(const struct fsh_fault_spec *spec) {
 
 static void note_needs(struct fsh_plan *plan, const struct fsh_rule *rule, unsigned call, unsigned kind, uint8_t key) {
     plan->armed[call] = true;
+    uint8_t fault = rule->faults[0].kind; /* one that has state is alone */
+    bool files = fault == FAULT_QUOTA || fault == FAULT_BAD_SECTOR || fault == FAULT_FSYNC_FAIL;
     plan->needs_descriptors |= kind != FSH_ON_NONE;
     for (unsigned i = 0; i < rule->n_faults; i++)
         plan->needs_links |= leaves_traces(&rule->faults[i]);
-    plan->needs_stacks |= key == KEY_SITE;
-    plan->needs_shared_keys |= key == KEY_SITE || key == KEY_RESOURCE || rule->sticky == STICKY_RESOURCE;
+    plan->needs_stacks |= key == KEY_SITE || fault == FAULT_ONCE_PER_STACK;
+    plan->needs_files_settled |= fault == FAULT_QUOTA || fault == FAULT_BAD_SECTOR;
+    plan->needs_live_bytes |= fault == FAULT_BUDGET;
+    plan->needs_shared_keys |= files || key == KEY_SITE || key == KEY_RESOURCE || rule->sticky == STICKY_RESOURCE;
 }
 
 static bool drawn_active(const struct fsh_rule *rule, uint64_t seed) {

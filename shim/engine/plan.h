@@ -120,8 +120,9 @@ struct fsh_fault_spec {
     uint64_t jitter;         /* delay: ± ns; with dist=normal sigma, in ns */
     uint64_t spike;          /* delay: a word below this multiplies it… */
     uint64_t spike_factor;   /* …by this; 0: no spikes */
-    uint64_t limit; /* stall: ns, UINT64_MAX for no end; memory: ns that it is kept; torn: bytes of a sector; fill: the byte */
-    const char *from, *to; /* corrupt replace: the texts; misdirect: the glob */
+    uint64_t limit; /* quota, budget: bytes; descriptors: number; stall: ns, UINT64_MAX for no end; memory: ns that it is kept;
+                       torn: bytes of a sector; fill: the byte */
+    const char *from, *to; /* corrupt replace: the texts; misdirect: the glob; once-per-stack: the file */
     uint32_t n_from, n_to; /* their lengths */
     struct fsh_net_spec net;
 };
@@ -227,7 +228,8 @@ enum {
     CAND_FACTS = 8,     /* some alternative depends on the size, on O_NONBLOCK or on O_DIRECT */
     CAND_NONBLOCK = 16, /* …on O_NONBLOCK, which costs a system call to know */
     CAND_CALL = 32,     /* fd, size, caller: filters that differ from call to call, not only by resource and thread */
-    CAND_PHASED = 64    /* the threshold is not the profile's alone: it has phases or waits for events */
+    CAND_PHASED = 64,   /* the threshold is not the profile's alone: it has phases or waits for events */
+    CAND_STATE = 128    /* its fault depends on what happened before: the shim looks, see struct fsh_facts.room */
 };
 
 /* One rule as seen from one call on one kind. */
@@ -262,11 +264,13 @@ struct fsh_plan {
     struct fsh_candidates on[FSH_CALLS][FSH_KINDS];
     uint16_t *slots; /* by rule: see fsh_candidate.slot */
     unsigned n_slots;
-    bool armed[FSH_CALLS];  /* some kind has a candidate */
-    bool needs_descriptors; /* some rule considers files, sockets or pipes: descriptors are kept track of */
-    bool needs_stacks;      /* some rule is keyed by site */
-    bool needs_links;       /* some fault leaves something behind on a connection */
-    bool needs_shared_keys; /* some rule counts by resource or site: counters in the session */
+    bool armed[FSH_CALLS];    /* some kind has a candidate */
+    bool needs_descriptors;   /* some rule considers files, sockets or pipes: descriptors are kept track of */
+    bool needs_stacks;        /* some rule is keyed by site */
+    bool needs_links;         /* some fault leaves something behind on a connection */
+    bool needs_files_settled; /* some fault keeps account of files: calls that change one are followed up */
+    bool needs_live_bytes;    /* some fault keeps account of the heap */
+    bool needs_shared_keys;   /* some rule counts by resource or site: counters in the session */
 };
 
 /* Checks the rules against the tables and compiles them. `seed` settles the draws of `active`.

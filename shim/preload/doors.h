@@ -41,4 +41,10 @@ INLINE struct fsh_hit *fsh_consider_call(enum fsh_call call, const struct fsh_ro
     return fsh_consider(call, size, caller);
 }
 
+/* The same, whether or not a rule looks at all the arguments. */
+INLINE struct fsh_hit *fsh_consider_watched(enum fsh_call call, uint8_t watch, const struct fsh_roles *r, const long *a,
+                                            const void *caller) {
+    return UNLIKELY(watch & WATCH_ARGS) ? fsh_consider_args(call, a, caller) : fsh_consider_call(call, r, a, caller);
+}
+
 #endif

@@ -6,6 +6,7 @@
 
 #include "phases.h"
 #include "session.h"
+#include "state.h"
 
 #include "poison.h"
 
@@ -219,18 +220,36 @@ long fsh_effect_crash(const struct fsh_action *x) {
 /* --- carrying out --- */
 
 static long (*const effects[FSH_FAULTS])(const struct fsh_action *) = {
-    [FAULT_ERROR] = fsh_effect_error,   [FAULT_ERROR_AFTER] = fsh_effect_error_after,
-    [FAULT_DELAY] = fsh_effect_delay,   [FAULT_CRASH] = fsh_effect_crash,
-    [FAULT_STALL] = fsh_effect_stall,   [FAULT_SIGNAL] = fsh_effect_signal,
-    [FAULT_PAUSE] = fsh_effect_pause,   [FAULT_CPU] = fsh_effect_cpu,
-    [FAULT_TORN] = fsh_effect_torn,     [FAULT_MISDIRECT] = fsh_effect_misdirect,
-    [FAULT_TWICE] = fsh_effect_twice,   [FAULT_EVICT] = fsh_effect_evict,
-    [FAULT_SEEDED] = fsh_effect_seeded, [FAULT_FILL] = fsh_effect_fill,
-    [FAULT_MEMORY] = fsh_effect_memory, [FAULT_YIELD] = fsh_effect_yield,
-    [FAULT_SHORT] = fsh_effect_short,   [FAULT_CORRUPT] = fsh_effect_corrupt,
-    [FAULT_LOST] = fsh_effect_lost,     [FAULT_EARLY] = fsh_effect_early,
-    [FAULT_LOSS] = fsh_effect_loss,     [FAULT_DUPLICATE] = fsh_effect_duplicate,
-    [FAULT_RESET] = fsh_effect_reset,   [FAULT_CLOSE] = fsh_effect_close,
+    [FAULT_ERROR] = fsh_effect_error,
+    [FAULT_ERROR_AFTER] = fsh_effect_error_after,
+    [FAULT_DELAY] = fsh_effect_delay,
+    [FAULT_CRASH] = fsh_effect_crash,
+    [FAULT_STALL] = fsh_effect_stall,
+    [FAULT_SIGNAL] = fsh_effect_signal,
+    [FAULT_PAUSE] = fsh_effect_pause,
+    [FAULT_CPU] = fsh_effect_cpu,
+    [FAULT_QUOTA] = fsh_effect_quota,
+    [FAULT_BAD_SECTOR] = fsh_effect_bad_sector,
+    [FAULT_FSYNC_FAIL] = fsh_effect_fsync_fail,
+    [FAULT_BUDGET] = fsh_effect_error,
+    [FAULT_ONCE_PER_STACK] = fsh_effect_error,
+    [FAULT_DESCRIPTORS] = fsh_effect_error,
+    [FAULT_TORN] = fsh_effect_torn,
+    [FAULT_MISDIRECT] = fsh_effect_misdirect,
+    [FAULT_TWICE] = fsh_effect_twice,
+    [FAULT_EVICT] = fsh_effect_evict,
+    [FAULT_SEEDED] = fsh_effect_seeded,
+    [FAULT_FILL] = fsh_effect_fill,
+    [FAULT_MEMORY] = fsh_effect_memory,
+    [FAULT_YIELD] = fsh_effect_yield,
+    [FAULT_SHORT] = fsh_effect_short,
+    [FAULT_CORRUPT] = fsh_effect_corrupt,
+    [FAULT_LOST] = fsh_effect_lost,
+    [FAULT_EARLY] = fsh_effect_early,
+    [FAULT_LOSS] = fsh_effect_loss,
+    [FAULT_DUPLICATE] = fsh_effect_duplicate,
+    [FAULT_RESET] = fsh_effect_reset,
+    [FAULT_CLOSE] = fsh_effect_close,
     [FAULT_STORM] = fsh_effect_error,
 };
 
@@ -263,9 +282,13 @@ long fsh_apply(struct fsh_hit *pending, fsh_invoke invoke, const long *a) {
     if (hit.call == CALL_close && fsh_watch[CALL_close] & WATCH_TRACK)
         fsh_track_close(hit.fd);
     hold_all(&hit, v, WHEN_BEFORE);
+    const bool settles = fsh_watch[hit.call] & WATCH_SETTLE && fsh_settles(hit.call);
+    uint64_t before = settles ? fsh_settle_before(hit.call, a) : 0;
     long result = effects[v->fault](&action);
     if (UNLIKELY(fsh_shim.audited))
         fsh_audit_done((enum fsh_call)hit.call);
+    if (settles)
+        fsh_settle_after(hit.call, a, result, before);
     hold_all(&hit, v, WHEN_AFTER);
     if (fsh_watch[hit.call] & WATCH_TRACK)
         fsh_track(hit.call, a, result);

@@ -35,6 +35,9 @@ long fsh_effect_twice(const struct fsh_action *action);
 long fsh_effect_evict(const struct fsh_action *action);
 long fsh_effect_seeded(const struct fsh_action *action);
 long fsh_effect_fill(const struct fsh_action *action);
+long fsh_effect_quota(const struct fsh_action *action);
+long fsh_effect_bad_sector(const struct fsh_action *action);
+long fsh_effect_fsync_fail(const struct fsh_action *action);
 /* The part of fsh_effect_corrupt that acts on the file itself. */
 long fsh_corrupt_at_rest(const struct fsh_action *action);
 long fsh_effect_loss(const struct fsh_action *action);
@@ -48,6 +51,15 @@ static inline long fsh_real_call(const struct fsh_action *action) {
 }
 /* The call's own way of saying that it failed with `e`. */
 long fsh_fail(const struct fsh_call_row *row, const long *a, int e);
+/* Where a call acts in its file. */
+struct fsh_place {
+    uint64_t at;     /* offset in the file */
+    uint64_t size;   /* of the file */
+    bool positioned; /* the call names its offset, and the descriptor's position stays */
+    bool appends;
+};
+/* False for what the kernel will refuse, and for what is no regular file. Any context, gate open or closed. */
+bool fsh_find_place(enum fsh_call call, int fd, const long *a, bool writes, struct fsh_place *place);
 /* Where the call's data stands in the program's memory. `one` is room for calls with a single buffer. */
 struct fsh_buffers {
     struct iovec *v;

@@ -13,28 +13,35 @@ enum { MAX_RW_COUNT = 0x7ffff000 }; /* write(2): "on Linux, write() will transfe
 
 /* --- where a call acts --- */
 
-struct place {
-    uint64_t at;     /* offset in the file */
-    uint64_t size;   /* of the file */
-    bool positioned; /* the call names its offset, and the descriptor's position stays */
-    bool appends;
-};
+/* copy_file_range(2), splice(2): where `off_out` points, if it is given. */
+static bool offset_of(enum fsh_call call, const long *a, long *at) {
+    const struct fsh_roles *r = &fsh_calls[call].roles;
+    if (call == CALL_copy_file_range || call == CALL_splice) {
+        const off64_t *out = (const off64_t *)a[3];
+        if (!out || !fsh_can_read(out, sizeof *out))
+            return false;
+        *at = *out;
+        return true;
+    }
+    if (!r->offset || ((call == CALL_pwritev2 || call == CALL_preadv2) && a[r->offset - 1] == -1))
+        return false;
+    *at = a[r->offset - 1];
+    return true;
+}
 
-/* False for what the kernel will refuse, and for what is no regular file. */
-static bool find_place(const struct fsh_action *x, bool writes, struct place *p) {
-    const struct fsh_roles *r = &x->row->roles;
-    long flags = fsh_sys2(SYS_fcntl, x->hit->fd, F_GETFL), at = r->offset ? x->a[r->offset - 1] : -1;
+bool fsh_find_place(enum fsh_call call, int fd, const long *a, bool writes, struct fsh_place *p) {
+    long flags = fsh_sys2(SYS_fcntl, fd, F_GETFL), at = 0;
     struct stat st;
     if (flags < 0 || (flags & O_PATH) || (flags & O_ACCMODE) == (writes ? O_RDONLY : O_WRONLY) ||
-        fsh_sys2(SYS_fstat, x->hit->fd, &st) < 0 || !S_ISREG(st.st_mode))
+        fsh_sys2(SYS_fstat, fd, &st) < 0 || !S_ISREG(st.st_mode))
         return false;
     p->size = (uint64_t)st.st_size;
     p->appends = writes && flags & O_APPEND; /* pwrite(2), "BUGS": it appends then whatever its offset is */
-    p->positioned = r->offset && !(x->hit->call == CALL_pwritev2 && at == -1) && !(x->hit->call == CALL_preadv2 && at == -1);
+    p->positioned = offset_of(call, a, &at);
     if (p->appends)
         at = st.st_size;
     else if (!p->positioned)
-        at = fsh_sys3(SYS_lseek, x->hit->fd, 0, SEEK_CUR);
+        at = fsh_sys3(SYS_lseek, fd, 0, SEEK_CUR);
     p->at = (uint64_t)at;
     return at >= 0;
 }
@@ -73,6 +80,10 @@ static long write_piece(int fd, const struct fsh_buffers *b, uint64_t from, uint
     return (long)done;
 }
 
+static bool find_place(const struct fsh_action *x, bool writes, struct fsh_place *p) {
+    return fsh_find_place(x->hit->call, x->hit->fd, x->a, writes, p);
+}
+
 static bool readable(const struct fsh_buffers *b) {
     for (int i = 0; i < b->n; i++)
         if (!fsh_can_read(b->v[i].iov_base, b->v[i].iov_len))
@@ -100,7 +111,7 @@ struct sectors {
     uint64_t size;
 };
 
-static struct sectors sectors_of(const struct fsh_action *x, const struct place *p, uint64_t len) {
+static struct sectors sectors_of(const struct fsh_action *x, const struct fsh_place *p, uint64_t len) {
     long flags = fsh_sys2(SYS_fcntl, x->hit->fd, F_GETFL);
     uint64_t size = flags & O_DIRECT && x->spec->limit < 4096 ? 4096 : x->spec->limit;
     uint64_t first = size - p->at % size;
@@ -139,7 +150,7 @@ static long append_torn(const struct fsh_action *x, const struct fsh_buffers *b,
     return result;
 }
 
-static long write_torn(const struct fsh_action *x, const struct fsh_buffers *b, const struct sectors *s, const struct place *p,
+static long write_torn(const struct fsh_action *x, const struct fsh_buffers *b, const struct sectors *s, const struct fsh_place *p,
                        uint64_t len) {
     uint64_t losses = x->verdict->amount, word = ~x->verdict->word;
     for (uint64_t i = 0; i < s->n; i++) {
@@ -158,7 +169,7 @@ static long write_torn(const struct fsh_action *x, const struct fsh_buffers *b, 
 long fsh_effect_torn(const struct fsh_action *x) {
     struct iovec one;
     struct fsh_buffers b = fsh_buffers_of(x, &one);
-    struct place p;
+    struct fsh_place p;
     uint64_t len = transfer(x);
     if (!find_place(x, true, &p) || !readable(&b))
         return fsh_real_call(x);
@@ -167,6 +178,13 @@ long fsh_effect_torn(const struct fsh_action *x) {
     if (x->spec->dies)
         fsh_die(x->spec);
     return result;
+}
+
+/* --- quota --- */
+
+/* What fits is written; where nothing does, the call fails. */
+long fsh_effect_quota(const struct fsh_action *x) {
+    return x->verdict->amount ? fsh_partial(x, x->verdict->amount) : fsh_fail(x->row, x->a, x->verdict->error);
 }
 
 /* --- misdirect --- */
@@ -205,7 +223,7 @@ static uint64_t moved(const struct fsh_action *x, uint64_t at) {
 long fsh_effect_misdirect(const struct fsh_action *x) {
     struct iovec one;
     struct fsh_buffers b = fsh_buffers_of(x, &one);
-    struct place p;
+    struct fsh_place p;
     uint64_t len = transfer(x);
     if (!find_place(x, true, &p) || !readable(&b))
         return fsh_real_call(x);
@@ -310,7 +328,7 @@ static int open_for_rot(const struct fsh_action *x) {
 long fsh_corrupt_at_rest(const struct fsh_action *x) {
     const struct fsh_roles *r = &x->row->roles;
     bool writes = fsh_call_writes(x->hit->call), whole = !r->fd || (!writes && !fsh_call_reads(x->hit->call));
-    struct place p = {0};
+    struct fsh_place p = {0};
     bool found = whole || find_place(x, writes, &p);
     long result = writes ? fsh_real_call(x) : 0;
     int e = errno;

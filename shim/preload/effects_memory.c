@@ -1,15 +1,8 @@
 /* effects_memory.c: faults on allocations: fill. Context: see effects.h; the allocator itself is called by x->invoke alone. */
 #include "effects.h"
+#include "state.h"
 
 #include "poison.h"
-
-/* malloc_usable_size(3), of the allocator behind our doors; without it nothing is known of a block that exists already. */
-static size_t usable(void *p) {
-    static size_t (*ask)(void *);
-    if (!ask)
-        ask = (size_t(*)(void *))fsh_real_next("malloc_usable_size");
-    return p && ask ? ask(p) : 0;
-}
 
 static bool resizes(enum fsh_call call) {
     return call == CALL_realloc || call == CALL_reallocarray;
@@ -17,7 +10,7 @@ static bool resizes(enum fsh_call call) {
 
 /* What the program asked for, and of a block that grows what is new. */
 long fsh_effect_fill(const struct fsh_action *x) {
-    uint64_t from = resizes(x->hit->call) ? usable((void *)x->a[0]) : 0, word = x->verdict->word;
+    uint64_t from = resizes(x->hit->call) ? fsh_usable_size((void *)x->a[0]) : 0, word = x->verdict->word;
     long result = fsh_real_call(x);
     if (!fsh_succeeded(x->row, result))
         return result;

@@ -20,6 +20,7 @@
 
 #include "gate.h"
 #include "links.h"
+#include "state.h"
 #include "sys.h"
 
 #include "poison.h"
@@ -406,22 +407,25 @@ static void match_rules(struct fsh_resource *r, const struct ends *ends) {
 /* --- counters --- */
 
 /* The session's counters for one rule and key, shared by all processes; NULL when the table is full. */
-static struct fsh_key_state *shared_counters(uint64_t rule_hash, uint64_t key) {
+struct fsh_key_state *fsh_shared_counters(uint64_t rule_hash, uint64_t key, bool make) {
     uint64_t want = fsh_fold(rule_hash, key) | 1;
     struct fsh_key_state *table = fsh_shim.session.keys;
     for (unsigned i = 0; table && i < 64; i++) {
         struct fsh_key_state *k = &table[(want + i) % FSH_KEYS];
         uint64_t have = atomic_load_explicit(&k->key, memory_order_relaxed);
+        if (have == 0 && !make)
+            return NULL;
         if (have == want || (have == 0 && atomic_compare_exchange_strong(&k->key, &have, want)) || have == want)
             return k;
     }
-    atomic_fetch_add(&fsh_shim.session.header->keys_full, 1);
+    if (make)
+        atomic_fetch_add(&fsh_shim.session.header->keys_full, 1);
     return NULL;
 }
 
 /* Counters of a call site: a hash table in the session only; a full one counts by rule and process (NULL). */
 struct fsh_key_state *fsh_site_counters(unsigned rule, uint64_t key) {
-    return shared_counters(fsh_shim.rules[rule].hash, key);
+    return fsh_shared_counters(fsh_shim.rules[rule].hash, key, true);
 }
 
 static void attach_counters(struct fsh_resource *r) {
@@ -432,7 +436,7 @@ static void attach_counters(struct fsh_resource *r) {
         memset(&r->own[slot], 0, sizeof r->own[slot]);
         struct fsh_key_state *shared = NULL;
         if (r->named && (r->matches[i / 64] >> i % 64 & 1))
-            shared = shared_counters(fsh_shim.rules[i].hash, r->key);
+            shared = fsh_shared_counters(fsh_shim.rules[i].hash, r->key, true);
         r->keyed[slot].counters = shared ? shared : &r->own[slot];
         r->keyed[slot].stream = fsh_stream(fsh_shim.plan->seed, fsh_shim.rules[i].hash, r->key);
     }
@@ -990,6 +994,7 @@ void fsh_fd_forget(int fd) {
     if (fd < 0 || (unsigned)fd >= fsh_fds.n || !atomic_load_explicit(&fsh_fds.v[fd], memory_order_relaxed))
         return;
     uintptr_t old = atomic_exchange(&fsh_fds.v[fd], 0);
+    fsh_description_forgotten(fd);
     if (old)
         release((struct fsh_resource *)(old & ~(uintptr_t)1));
 }
@@ -1004,6 +1009,7 @@ void fsh_fd_copied(int from, int to) {
     if (from == to)
         return;
     fsh_fd_forget(to);
+    fsh_description_copied(from, to);
     struct fsh_resource *r = fsh_resource_of_fd(from, &direct);
     if (r)
         fsh_fd_opened(to, r, direct);
@@ -1034,6 +1040,7 @@ void fsh_fd_opened_path(int fd, int dirfd, const char *path, int oflags) {
     struct fsh_resource *r = fsh_resource_of_path(dirfd, path, oflags);
     if (r)
         fsh_fd_opened(fd, r, oflags & O_DIRECT);
+    fsh_description_opened(fd);
 }
 
 void fsh_fd_made_pair(const int fds[2]) {

@@ -91,6 +91,8 @@ struct fsh_resource *fsh_resource_of_address(enum fsh_call call, int fd, const v
 struct addrinfo;
 /* Addresses that getaddrinfo gave for a name: what `host:` patterns match. */
 void fsh_host_resolved(const char *name, const struct addrinfo *list);
+/* Counters in the session that all processes share; NULL if the table is full, or if there are none and `make` is false. */
+struct fsh_key_state *fsh_shared_counters(uint64_t rule_hash, uint64_t key, bool make);
 /* The session's counters of a rule for one call site; NULL if the table is full. */
 struct fsh_key_state *fsh_site_counters(unsigned rule, uint64_t key);
 

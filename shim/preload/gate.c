@@ -14,6 +14,7 @@
 #include "script.h"
 #include "session.h"
 #include "stack.h"
+#include "state.h"
 
 #include "poison.h"
 
@@ -230,8 +231,9 @@ static struct fsh_facts facts_of(const struct call *c, const struct fsh_candidat
 /* --- ordinals --- */
 
 struct count {
-    uint64_t key, ordinal, bytes, stream;
-    _Atomic uint32_t *stuck; /* of `sticky`; NULL if the rule has none */
+    uint64_t key, ordinal, bytes, stream; /* bytes: of `space`, or the room that a fault's state leaves */
+    bool forced;                          /* by that state */
+    _Atomic uint32_t *stuck;              /* of `sticky`; NULL if the rule has none */
 };
 
 static void count_shared(struct count *n, struct fsh_key_state *k, const struct fsh_rule *rule, uint64_t size) {
@@ -324,13 +326,20 @@ static COLD void fire(struct fsh_thread *t, struct round *round, const struct fs
     const struct fsh_rule *rule = &fsh_shim.rules[cand->rule];
     struct fsh_hit *hit = &t->hit;
     struct fsh_facts facts = facts_of(c, cand);
+    facts.room = n->bytes;
+    facts.forced = n->forced;
     struct fsh_verdict v = {.key = n->key, .ordinal = n->ordinal, .word = word};
     fsh_choose(rule, alternatives, &facts, word, &v);
     v.rule = cand->rule;
     v.key = n->key;
     v.ordinal = n->ordinal;
     v.word = word;
-    if ((round->primary && v.fault != FAULT_DELAY) || hit->n == FSH_VERDICTS || !take_time(t, rule))
+    if ((round->primary && v.fault != FAULT_DELAY) || hit->n == FSH_VERDICTS)
+        return;
+    /* what is forced belongs to a fault that has been counted already */
+    if (cand->flags & CAND_STATE && !n->forced && !fsh_state_take(rule, c->site))
+        return;
+    if (!n->forced && !take_time(t, rule))
         return;
     if (n->stuck)
         atomic_store_explicit(n->stuck, 1, memory_order_relaxed);
@@ -344,6 +353,10 @@ static COLD void fire(struct fsh_thread *t, struct round *round, const struct fs
 /* A rule that is off (threshold 0) does not fire, even if it is stuck. */
 static bool fires(const struct fsh_candidate *cand, uint64_t threshold, const struct call *c, const struct count *n, uint64_t word,
                   bool *was_stuck) {
+    if (n->forced && threshold) {
+        *was_stuck = true;
+        return true;
+    }
     if (!(cand->flags & CAND_COUNT) || !threshold)
         return word < threshold || threshold == UINT64_MAX;
     *was_stuck = n->stuck && atomic_load_explicit(n->stuck, memory_order_relaxed);
@@ -358,8 +371,13 @@ static void look(struct fsh_thread *t, struct round *round, const struct fsh_can
     bool filtered = cand->flags & CAND_FILTER || (c->fd >= 0 && c->fd <= 2);
     if (filtered && !matches(t, rule, c))
         return;
+    struct fsh_state state = {0};
+    if (cand->flags & CAND_STATE)
+        state = fsh_state_look(t, rule, c->call, c->fd, fsh_tls.args, c->size, &c->site);
     if (cand->flags & CAND_FACTS) {
         struct fsh_facts facts = facts_of(c, cand);
+        facts.room = state.room;
+        facts.forced = state.forced;
         alternatives = fsh_alternatives(rule, cand, &facts);
         if (!alternatives)
             return;
@@ -367,6 +385,10 @@ static void look(struct fsh_thread *t, struct round *round, const struct fsh_can
     struct count n;
     bool was_stuck = false;
     count(&n, t, cand, c);
+    if (cand->flags & CAND_STATE) {
+        n.bytes = state.room;
+        n.forced = state.forced;
+    }
     t->pen.considered[cand->rule]++;
     round->rules |= UINT64_C(1) << i;
     round->ordinals[i] = n.ordinal;

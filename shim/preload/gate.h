@@ -77,14 +77,16 @@ struct fsh_tls {
     struct fsh_identity id;    /* of the thread */
     struct fsh_identity child; /* of the child that is being made */
     uint32_t forks, creations, unnamed;
+    const long *args; /* of the call that is being considered, if fsh_consider_args was asked */
     bool has_id, has_child, late, in_vfork;
     uint8_t destructor_rounds;
 };
 
 extern __thread struct fsh_tls fsh_tls __attribute__((tls_model("initial-exec")));
 
-enum { WATCH_CONSIDER = 1, WATCH_TRACK = 2 };
-/* For every call: whether some rule considers it, and whether its descriptors are kept track of. All zero: nothing is armed. */
+enum { WATCH_CONSIDER = 1, WATCH_TRACK = 2, WATCH_ARGS = 4, WATCH_SETTLE = 8 };
+/* For every call: whether some rule considers it, whether its descriptors are kept track of, whether a rule looks at its arguments
+ * (fsh_consider_args), whether an account is settled after it (state.h). All zero: nothing is armed. */
 extern uint8_t fsh_watch[FSH_CALLS];
 
 /* The run, as this process sees it. Set up once before main; read freely. */
@@ -127,6 +129,9 @@ struct fsh_hit *fsh_consider_address(enum fsh_call call, int fd, int mflags, con
 /* A datagram or a message of a connection: by its name, if it has one. */
 struct fsh_hit *fsh_consider_message(enum fsh_call call, int fd, int mflags, const struct msghdr *msg, uint64_t size,
                                      const void *caller);
+
+/* By all its arguments, where a rule looks at more of them than the functions above are given. */
+struct fsh_hit *fsh_consider_args(enum fsh_call call, const long *a, const void *caller);
 
 typedef long (*fsh_invoke)(const long *a);
 /* Carries out the faults of a hit: makes the real call by `invoke` where they have one. Returns what the caller sees. */

@@ -19,6 +19,7 @@
 #include "departures.h"
 #include "script.h"
 #include "stack.h"
+#include "state.h"
 
 #include "poison.h"
 
@@ -526,6 +527,14 @@ static void arm(void) {
     for (int call = 0; fsh_shim.plan->needs_links && call < FSH_CALLS; call++)
         if (fsh_calls[call].roles.fd && (fsh_calls[call].class_of[FSH_ON_STREAM] || fsh_calls[call].class_of[FSH_ON_DGRAM]))
             fsh_watch[call] |= WATCH_CONSIDER;
+    for (int call = 0; call < FSH_CALLS; call++) {
+        bool heap = fsh_calls[call].class_of[FSH_ON_NONE] == C_MEMORY_ALLOC;
+        if ((fsh_shim.plan->needs_files_settled && fsh_settles(call)) || (fsh_shim.plan->needs_live_bytes && heap))
+            fsh_watch[call] |= WATCH_SETTLE;
+        if (fsh_shim.plan->needs_files_settled && fsh_watch[call] & WATCH_CONSIDER &&
+            fsh_calls[call].class_of[FSH_ON_FILE] != C_NONE)
+            fsh_watch[call] |= WATCH_ARGS;
+    }
     if (fsh_shim.plan->profile->options.headstart == HEADSTART_LISTEN)
         fsh_watch[CALL_listen] |= WATCH_TRACK;
 }
@@ -850,6 +859,14 @@ int fsh_session_start(char **env) {
         let_children_go(env);
     if (fsh_shim.plan->needs_stacks)
         fsh_stack_start();
+    const char *file;
+    e = fsh_state_start(&file);
+    if (e) {
+        fsh_say(file, ": can't be used as the memory of once-per-stack", "");
+        if (!on_error || strcmp(on_error, "ignore") != 0)
+            fsh_sys1(SYS_exit_group, EXIT_OWN_ERROR);
+        return 1;
+    }
     has_exit_key = pthread_key_create(&exit_key, thread_exits) == 0;
     fsh_tls.has_id = false;
     return 0;

@@ -43,6 +43,16 @@ static bool is_ours(const struct frame *f) {
     return f->map && _dl_find_object((void *)fsh_stack_site, &own) == 0 && own.dlfo_link_map == f->map;
 }
 
+/* Where a signal handler returns to: mov $SYS_rt_sigreturn, %rax; syscall. */
+static bool is_signal_frame(const void *address) {
+    static const unsigned char code[] = {0x48, 0xc7, 0xc0, 0x0f, 0x00, 0x00, 0x00, 0x0f, 0x05};
+    const unsigned char *p = address;
+    unsigned n = 0;
+    while (n < sizeof code && p[n] == code[n]) /* no farther than that: the code may end here */
+        n++;
+    return n == sizeof code;
+}
+
 static void record(struct fsh_thread *t, uint64_t key, const struct frame *frames, int n) {
     uint64_t *seen = &t->sites[key % FSH_SITES_SEEN];
     if (*seen == key)
@@ -68,6 +78,8 @@ uint64_t fsh_stack_site(struct fsh_thread *t) {
     uint64_t key = 0;
     for (int i = 0; i < got; i++) {
         struct frame f = frame_of(addresses[i]);
+        if (f.map && is_signal_frame(addresses[i]))
+            return 0; /* its caller is whatever was interrupted */
         if (!f.map || (n == 0 && is_ours(&f)))
             continue;
         const char *name = name_of(f.map);

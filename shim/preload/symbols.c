@@ -2,6 +2,7 @@
  *
  * A door packs its arguments, asks the gate, and jumps to the real call. Context: anything a program may do. */
 #include "doors.h"
+#include "state.h"
 
 /* --- the real call by packed arguments --- */
 
@@ -56,9 +57,27 @@ static COLD long slowly(enum fsh_call call, struct fsh_hit *hit, fsh_invoke invo
     const long packed[6] = {a, b, c, d, e, f};
     if (hit)
         return fsh_apply(hit, invoke, packed);
+    uint64_t before = fsh_watch[call] & WATCH_SETTLE ? fsh_settle_before(call, packed) : 0;
     long result = invoke(packed);
-    fsh_track(call, packed, result);
+    if (fsh_watch[call] & WATCH_SETTLE)
+        fsh_settle_after(call, packed, result, before);
+    if (fsh_watch[call] & WATCH_TRACK)
+        fsh_track(call, packed, result);
     return result;
+}
+
+struct fsh_hit *fsh_consider_args(enum fsh_call call, const long *a, const void *caller) {
+    const long *outer = fsh_tls.args; /* of a call that this signal handler has interrupted */
+    fsh_tls.args = a;
+    struct fsh_hit *hit = fsh_consider_call(call, &fsh_calls[call].roles, a, caller);
+    fsh_tls.args = outer;
+    return hit;
+}
+
+/* An array in the door's frame would cost every call: see slowly. */
+static COLD struct fsh_hit *consider_args(enum fsh_call call, const void *caller, long a, long b, long c, long d, long e, long f) {
+    const long packed[6] = {a, b, c, d, e, f};
+    return fsh_consider_args(call, packed, caller);
 }
 
 #define GENERATE_HAND(name, ret, args, ...)
@@ -71,8 +90,12 @@ static COLD long slowly(enum fsh_call call, struct fsh_hit *hit, fsh_invoke invo
             return fsh_real.name NAMES_##args;                                                                                     \
         static const struct fsh_roles roles = __VA_ARGS__;                                                                         \
         const long packed[6] = PACK_##args;                                                                                        \
-        struct fsh_hit *hit = watch & WATCH_CONSIDER ? fsh_consider_call(CALL_##name, &roles, packed, CALLER()) : NULL;            \
-        if (UNLIKELY(hit || (roles.tracked && watch & WATCH_TRACK)))                                                               \
+        struct fsh_hit *hit = NULL;                                                                                                \
+        if (UNLIKELY(watch & WATCH_ARGS))                                                                                          \
+            hit = consider_args(CALL_##name, CALLER(), packed[0], packed[1], packed[2], packed[3], packed[4], packed[5]);          \
+        else if (watch & WATCH_CONSIDER)                                                                                           \
+            hit = fsh_consider_call(CALL_##name, &roles, packed, CALLER());                                                        \
+        if (UNLIKELY(hit || watch & (WATCH_SETTLE | (roles.tracked ? WATCH_TRACK : 0))))                                           \
             return (ret)slowly(CALL_##name, hit, fsh_invoke_##name, packed[0], packed[1], packed[2], packed[3], packed[4],         \
                                packed[5]);                                                                                         \
         return fsh_real.name NAMES_##args;                                                                                         \

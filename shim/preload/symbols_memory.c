@@ -4,8 +4,10 @@
  *
  * malloc(3): a failed realloc leaves the old block alone; posix_memalign returns the error and leaves errno alone. */
 #include "doors.h"
+#include "state.h"
 
 #include <stdarg.h>
+#include <stdatomic.h>
 
 /* ld.so allocates for new threads and libraries, and nobody could handle a failure there: its calls are never considered. */
 static inline bool by_loader(const void *caller) {
@@ -13,15 +15,31 @@ static inline bool by_loader(const void *caller) {
 }
 
 static inline struct fsh_hit *consider(enum fsh_call call, uint64_t size, const void *caller) {
-    return UNLIKELY(fsh_watch[call]) && !by_loader(caller) ? fsh_consider(call, size, caller) : NULL;
+    return UNLIKELY(fsh_watch[call] & WATCH_CONSIDER) && !by_loader(caller) ? fsh_consider(call, size, caller) : NULL;
+}
+
+/* For a budget every block counts, whoever asked for it: it may be given back by anybody. */
+static inline bool counts_live(enum fsh_call call) {
+    return UNLIKELY(fsh_watch[call] & WATCH_SETTLE);
+}
+
+static COLD void *gained(void *p, size_t before, bool freed) {
+    int e = errno;
+    if (p || freed)
+        atomic_fetch_add_explicit(&fsh_live_bytes, (int64_t)(fsh_usable_size(p) - before), memory_order_relaxed);
+    errno = e;
+    return p;
 }
 
 void *fsh_door_malloc(size_t size) {
     struct fsh_hit *hit = consider(CALL_malloc, size, CALLER());
     if (UNLIKELY(hit)) {
         const long a[6] = {(long)size};
-        return (void *)fsh_apply(hit, fsh_invoke_malloc, a);
+        void *p = (void *)fsh_apply(hit, fsh_invoke_malloc, a);
+        return counts_live(CALL_malloc) ? gained(p, 0, false) : p;
     }
+    if (counts_live(CALL_malloc))
+        return gained(fsh_real.malloc(size), 0, false);
     return fsh_real.malloc(size);
 }
 
@@ -32,18 +50,25 @@ void *fsh_door_calloc(size_t n, size_t size) {
     struct fsh_hit *hit = consider(CALL_calloc, all, CALLER());
     if (UNLIKELY(hit)) {
         const long a[6] = {(long)n, (long)size};
-        return (void *)fsh_apply(hit, fsh_invoke_calloc, a);
+        void *p = (void *)fsh_apply(hit, fsh_invoke_calloc, a);
+        return counts_live(CALL_calloc) ? gained(p, 0, false) : p;
     }
+    if (counts_live(CALL_calloc))
+        return gained(fsh_real.calloc(n, size), 0, false);
     return fsh_real.calloc(n, size);
 }
 
 /* realloc(p, 0) frees p in glibc: failing it would leak, and no caller looks at its result. */
 void *fsh_door_realloc(void *old, size_t size) {
+    size_t had = counts_live(CALL_realloc) ? fsh_usable_size(old) : 0;
     struct fsh_hit *hit = old && !size ? NULL : consider(CALL_realloc, size, CALLER());
     if (UNLIKELY(hit)) {
         const long a[6] = {(long)old, (long)size};
-        return (void *)fsh_apply(hit, fsh_invoke_realloc, a);
+        void *p = (void *)fsh_apply(hit, fsh_invoke_realloc, a);
+        return counts_live(CALL_realloc) ? gained(p, had, old && !size) : p;
     }
+    if (counts_live(CALL_realloc))
+        return gained(fsh_real.realloc(old, size), had, old && !size);
     return fsh_real.realloc(old, size);
 }
 
@@ -54,11 +79,15 @@ void *fsh_door_reallocarray(void *old, size_t n, size_t size) {
         errno = ENOMEM;
         return NULL;
     }
+    size_t had = counts_live(CALL_reallocarray) ? fsh_usable_size(old) : 0;
     struct fsh_hit *hit = old && !all ? NULL : consider(CALL_reallocarray, all, CALLER());
     if (UNLIKELY(hit)) {
         const long a[6] = {(long)old, (long)all};
-        return (void *)fsh_apply(hit, fsh_invoke_realloc, a);
+        void *p = (void *)fsh_apply(hit, fsh_invoke_realloc, a);
+        return counts_live(CALL_reallocarray) ? gained(p, had, old && !all) : p;
     }
+    if (counts_live(CALL_reallocarray))
+        return gained(fsh_real.realloc(old, all), had, old && !all);
     return fsh_real.realloc(old, all);
 }
 
@@ -66,17 +95,26 @@ int fsh_door_posix_memalign(void **out, size_t alignment, size_t size) {
     struct fsh_hit *hit = consider(CALL_posix_memalign, size, CALLER());
     if (UNLIKELY(hit)) {
         const long a[6] = {(long)out, (long)alignment, (long)size};
-        return (int)fsh_apply(hit, fsh_invoke_posix_memalign, a);
+        int e = (int)fsh_apply(hit, fsh_invoke_posix_memalign, a);
+        if (counts_live(CALL_posix_memalign) && e == 0)
+            gained(*out, 0, false);
+        return e;
     }
-    return fsh_real.posix_memalign(out, alignment, size);
+    int e = fsh_real.posix_memalign(out, alignment, size);
+    if (counts_live(CALL_posix_memalign) && e == 0)
+        gained(*out, 0, false);
+    return e;
 }
 
 void *fsh_door_aligned_alloc(size_t alignment, size_t size) {
     struct fsh_hit *hit = consider(CALL_aligned_alloc, size, CALLER());
     if (UNLIKELY(hit)) {
         const long a[6] = {(long)alignment, (long)size};
-        return (void *)fsh_apply(hit, fsh_invoke_aligned_alloc, a);
+        void *p = (void *)fsh_apply(hit, fsh_invoke_aligned_alloc, a);
+        return counts_live(CALL_aligned_alloc) ? gained(p, 0, false) : p;
     }
+    if (counts_live(CALL_aligned_alloc))
+        return gained(fsh_real.aligned_alloc(alignment, size), 0, false);
     return fsh_real.aligned_alloc(alignment, size);
 }
 
@@ -84,8 +122,11 @@ void *fsh_door_memalign(size_t alignment, size_t size) {
     struct fsh_hit *hit = consider(CALL_memalign, size, CALLER());
     if (UNLIKELY(hit)) {
         const long a[6] = {(long)alignment, (long)size};
-        return (void *)fsh_apply(hit, fsh_invoke_memalign, a);
+        void *p = (void *)fsh_apply(hit, fsh_invoke_memalign, a);
+        return counts_live(CALL_memalign) ? gained(p, 0, false) : p;
     }
+    if (counts_live(CALL_memalign))
+        return gained(fsh_real.memalign(alignment, size), 0, false);
     return fsh_real.memalign(alignment, size);
 }
 
@@ -93,8 +134,11 @@ void *fsh_door_valloc(size_t size) {
     struct fsh_hit *hit = consider(CALL_valloc, size, CALLER());
     if (UNLIKELY(hit)) {
         const long a[6] = {(long)size};
-        return (void *)fsh_apply(hit, fsh_invoke_valloc, a);
+        void *p = (void *)fsh_apply(hit, fsh_invoke_valloc, a);
+        return counts_live(CALL_valloc) ? gained(p, 0, false) : p;
     }
+    if (counts_live(CALL_valloc))
+        return gained(fsh_real.valloc(size), 0, false);
     return fsh_real.valloc(size);
 }
 
@@ -102,13 +146,18 @@ void *fsh_door_pvalloc(size_t size) {
     struct fsh_hit *hit = consider(CALL_pvalloc, size, CALLER());
     if (UNLIKELY(hit)) {
         const long a[6] = {(long)size};
-        return (void *)fsh_apply(hit, fsh_invoke_pvalloc, a);
+        void *p = (void *)fsh_apply(hit, fsh_invoke_pvalloc, a);
+        return counts_live(CALL_pvalloc) ? gained(p, 0, false) : p;
     }
+    if (counts_live(CALL_pvalloc))
+        return gained(fsh_real.pvalloc(size), 0, false);
     return fsh_real.pvalloc(size);
 }
 
 /* Observed: memory can always be given back. */
 void fsh_door_free(void *p) {
+    if (counts_live(CALL_free) && p)
+        atomic_fetch_sub_explicit(&fsh_live_bytes, (int64_t)fsh_usable_size(p), memory_order_relaxed);
     fsh_real.free(p);
 }
 

@@ -3,6 +3,7 @@
  * The session's descriptor is ours: programs that close or replace everything they find must not reach it. */
 #include "doors.h"
 #include "session.h"
+#include "state.h"
 
 #include <linux/seccomp.h>
 #include <stdarg.h>
@@ -16,6 +17,17 @@
 
 /* --- open: the mode is there or not; passing on what stands in its register is what libc's own wrappers do --- */
 
+/* The call that no rule has stopped, with what has to be known of it before and after. */
+static long carry_out(enum fsh_call call, uint8_t watch, fsh_invoke invoke, const long *a) {
+    uint64_t before = watch & WATCH_SETTLE ? fsh_settle_before(call, a) : 0;
+    long result = invoke(a);
+    if (watch & WATCH_SETTLE)
+        fsh_settle_after(call, a, result, before);
+    if (watch & WATCH_TRACK)
+        fsh_track(call, a, result);
+    return result;
+}
+
 int fsh_door_open(const char *path, int flags, unsigned mode) {
     const uint8_t watch = fsh_watch[CALL_open];
     if (LIKELY(!watch))
@@ -24,10 +36,7 @@ int fsh_door_open(const char *path, int flags, unsigned mode) {
     struct fsh_hit *hit = watch & WATCH_CONSIDER ? fsh_consider_path(CALL_open, AT_FDCWD, path, flags, 0, CALLER()) : NULL;
     if (UNLIKELY(hit))
         return (int)fsh_apply(hit, fsh_invoke_open, a);
-    int result = fsh_real.open(path, flags, mode);
-    if (watch & WATCH_TRACK)
-        fsh_track(CALL_open, a, result);
-    return result;
+    return (int)carry_out(CALL_open, watch, fsh_invoke_open, a);
 }
 
 int fsh_door_openat(int dirfd, const char *path, int flags, unsigned mode) {
@@ -38,10 +47,7 @@ int fsh_door_openat(int dirfd, const char *path, int flags, unsigned mode) {
     struct fsh_hit *hit = watch & WATCH_CONSIDER ? fsh_consider_path(CALL_openat, dirfd, path, flags, 0, CALLER()) : NULL;
     if (UNLIKELY(hit))
         return (int)fsh_apply(hit, fsh_invoke_openat, a);
-    int result = fsh_real.openat(dirfd, path, flags, mode);
-    if (watch & WATCH_TRACK)
-        fsh_track(CALL_openat, a, result);
-    return result;
+    return (int)carry_out(CALL_openat, watch, fsh_invoke_openat, a);
 }
 
 /* Fortified programs: no mode, and none is needed (open(2): only O_CREAT and O_TMPFILE use it; libc aborts the program then). */
@@ -208,7 +214,7 @@ long fsh_door_syscall(long nr, ...) {
     const uint8_t watch = call >= 0 && reports_like_syscall((enum fsh_call)call) ? fsh_watch[call] : 0;
     if (watch) {
         struct fsh_hit *hit =
-            watch & WATCH_CONSIDER ? fsh_consider_call((enum fsh_call)call, &fsh_calls[call].roles, a, CALLER()) : NULL;
+            watch & WATCH_CONSIDER ? fsh_consider_watched((enum fsh_call)call, watch, &fsh_calls[call].roles, a, CALLER()) : NULL;
         if (hit) {
             const long outer = pending_number; /* of a call that this signal handler has interrupted */
             pending_number = nr;
@@ -219,7 +225,10 @@ long fsh_door_syscall(long nr, ...) {
         if (call == CALL_close && watch & WATCH_TRACK)
             fsh_track_close((int)a[0]);
     }
+    uint64_t before = watch & WATCH_SETTLE ? fsh_settle_before((enum fsh_call)call, a) : 0;
     long result = REAL(syscall)(nr, a[0], a[1], a[2], a[3], a[4], a[5]);
+    if (watch & WATCH_SETTLE)
+        fsh_settle_after((enum fsh_call)call, a, result, before);
     if (result >= 0 && ((nr == SYS_seccomp && a[0] <= SECCOMP_SET_MODE_FILTER) || (nr == SYS_prctl && a[0] == PR_SET_SECCOMP)))
         fsh_retire();
     if (watch & WATCH_TRACK)

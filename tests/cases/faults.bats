@@ -342,6 +342,9 @@ END
   bare say on:file write:1000
   run_say 'calls=open path=**/data nth=1 fault=corrupt:at-rest,bytes=4' open:data content
   [[ $output =~ open\ ok.content\ 1000\ bits=[0-9]+\ bytes=4\  ]]
+  bare say on:file write:1000
+  run_say 'calls=mmap path=**/data fault=corrupt:at-rest,bits=2' on:file map mapped
+  says "mapped 1000 bits=2 bytes=2 zeros=0"
   rm data
   run_say 'calls=write fault=corrupt:at-rest,zero' on:file write:300 content
   says_like "write 300" "content 300 bits=* bytes=300 zeros=300"
@@ -442,6 +445,137 @@ END
   case $(stat -f -c %T .) in tmpfs | ramfs | overlayfs) skip "files live in memory here" ;; esac
   run_say 'calls=fsync fault=evict' on:file rewind write:409600 cached fsync cached content
   [[ $output == *"cached 100"*"fsync ok"*"cached 0"*"content 409600" ]]
+}
+
+# --- quota, bad-sector, fsync-fail ---
+
+@test "quota-cuts-the-write-that-crosses-it-and-fails-the-next" {
+  run_say 'calls=@file.write fault=quota:250' on:file write:100 write:100 write:100 write:100 rewind write:250 writev
+  says "write 100" "write 100" "write 50" "write -1 ENOSPC" "write 250" "writev -1 ENOSPC"
+  [ "$(stat -c %s data)" -eq 250 ]
+  faults | jq -e -s 'length == 3 and .[0].amount == 50 and .[0].errno == null and .[1].errno == "ENOSPC" and .[1].amount == 0'
+  fs verify -q
+  run_say 'calls=@file.write fault=quota:0,EDQUOT' on:file:other write
+  says "write -1 EDQUOT"
+}
+
+@test "quota-is-given-back-by-unlink-truncate-and-replacing" {
+  run_say 'calls=@file.write fault=quota:250' on:file write:250 write ftruncate:100 write:50 remove on:file write:250 create write:10
+  says "write 250" "write -1 ENOSPC" "ftruncate ok" "write -1 ENOSPC" "remove ok" "write 250" "create ok" "write -1 ENOSPC"
+  rm -f data
+  run_say 'calls=@file.write fault=quota:250' on:file:old write:200 on:file:data write:100 replace:old on:file:new write:250
+  says "write 200" "write 50" "replace ok" "write 200"
+  # what was there before the run can make room too
+  rm -f data old new
+  bare say on:file:old write:1000
+  run_say 'calls=@file.write fault=quota:100' on:file write:200 remove:old append write:600
+  says "write 100" "remove ok" "write 600"
+  fs verify -q
+}
+
+@test "quota-holds-for-every-way-to-grow-a-file" {
+  local call
+  bare say on:file write:100
+  for call in write:200 pwrite:200 writev:200 pwritev:200 pwritev2:200 copy_file_range:200 sendfile:200 splice:200; do
+    rm -f data
+    run_say 'calls=@file.write path=**/data fault=quota:150' on:file $call
+    says "${call%:*} 150"
+  done
+  for call in ftruncate truncate fallocate; do
+    rm -f data
+    run_say 'calls=@file.write fault=quota:150' on:file $call:151 $call:150
+    [[ $output == "$call -1 ENOSPC"*"$call ok" ]] || { echo "$call: $output" && return 1; }
+  done
+  rm -f data
+  run_say 'calls=@file.write fault=quota:150' on:file posix_fallocate:151 posix_fallocate:150
+  says "posix_fallocate ENOSPC" "posix_fallocate ok"
+}
+
+@test "quota-is-one-account-for-all-processes-and-threads-of-the-run" {
+  run_say 'calls=@file.write fault=quota:250' on:file:a in-child:write:200 on:file:b in-thread:t:write:40 write:40
+  says "write 200" "write 40" "write 10"
+  run fs run -q -s 1 -r 'calls=write path=**/f* fault=quota:100000' -- \
+    /bin/sh -c "for i in 1 2 3 4; do '$victims/say' on:file:f\$i x40:write:1000 & done; wait"
+  [ "$(grep -c ENOSPC <<<"$output")" -ge 56 ]
+  [ "$(cat f? | wc -c)" -eq 100000 ]
+  fs verify -q
+}
+
+@test "bad-sector-stays-bad-until-it-is-written" {
+  bare say on:file write:5000
+  run_say 'calls=@file.read nth=2 fault=bad-sector' on:file read:600 read:2000 read:3000 read:100 rewind read:5000 pread:5000
+  [[ ${lines[1]} =~ ^read\ ([0-9]+)$ ]]
+  local bad=$((600 + BASH_REMATCH[1]))
+  [ $((bad % 512)) -eq 0 ] || [ "$bad" -eq 600 ] || bad=$((bad / 512 * 512))
+  [[ $output == *"EIO"* ]]
+  fs verify -q
+  # found again from other descriptors, other calls and other processes; healed by a write over it
+  run_say 'calls=@file.read nth=1 fault=bad-sector' on:file read:400 in-child:read:400 again read:400 rewind write:100 rewind read:400 \
+    rewind write:512 rewind read:400
+  says "read -1 EIO" "read -1 EIO" "read -1 EIO" "write 100" "read -1 EIO" "write 512" "read 400"
+  faults | jq -e -s 'length == 4 and all(.fault == "bad-sector" and .errno == "EIO")'
+  fs verify -q
+  # at the end of a file there is nothing to be bad
+  run_say 'calls=read fault=bad-sector' on:file:empty read
+  says "read 0"
+}
+
+@test "fsync-fail-tells-each-open-file-once" {
+  # 3 and 4 are two open files, 77 is a copy of 4; 5 is opened when all is over
+  run_say 'calls=fsync,fdatasync nth=1 fault=fsync-fail' on:file again dup:2 write fsync on:fd:4 fsync on:fd:3 fdatasync fsync again fsync
+  says "write 100" "fsync -1 EIO" "fsync ok" "fdatasync -1 EIO" "fsync ok" "fsync ok"
+  faults | jq -e -s 'length == 2 and all(.fault == "fsync-fail" and .errno == "EIO")'
+  fs verify -q
+  # what a child inherits is the same open file
+  run_say 'calls=fsync nth=1 fault=fsync-fail' on:file in-child:fsync fsync
+  says "fsync -1 EIO" "fsync ok"
+  # and other files have nothing to do with it
+  run_say 'calls=fsync nth=1 fault=fsync-fail' on:file fsync on:file:other fsync
+  says "fsync -1 EIO" "fsync ok"
+}
+
+# --- budget, once-per-stack, descriptors ---
+
+@test "budget-fails-allocations-until-memory-is-given-back" {
+  run_say 'calls=@memory.alloc size=1000 fault=budget:20000' hold:30 hold:5 let-go:5 hold:30 let-go hold:10
+  [[ ${lines[0]} =~ ^hold\ (1[5-9]|20)\ ENOMEM$ ]]
+  [[ ${lines[1]} == "hold 0 ENOMEM" && ${lines[2]} == "hold 5 ENOMEM" && ${lines[3]} == "hold 10" ]]
+  faults | jq -e -s 'length == 3 and all(.fault == "budget" and .errno == "ENOMEM" and .amount < 1000)'
+  fs verify -q
+  # a block that realloc makes larger counts once, and what failed is as it was
+  run_say 'calls=@memory.alloc fault=budget:100000' x200:realloc:5000 x200:calloc x200:posix_memalign x200:aligned_alloc realloc:500000
+  [ "$(grep -vc ' ok$' <<<"$output")" -eq 1 ]
+  [[ $output == *"realloc NULL ENOMEM" ]]
+}
+
+@test "once-per-stack-fails-each-place-once-and-remembers" {
+  run_say 'calls=malloc size=50 fault=once-per-stack' here here there there here
+  says "here NULL" "here ok" "there NULL" "there ok" "here ok"
+  faults | jq -e -s 'length == 2 and all(.errno == "ENOMEM" and .fault == "once-per-stack")'
+  fs verify -q
+  run_say 'calls=malloc size=50 fault=once-per-stack' here there
+  says "here ok" "there ok"
+  run_say 'calls=malloc size=50 fault=once-per-stack:file=others' here
+  says "here NULL"
+  rm faultshim.stacks
+  run_say 'calls=write fault=once-per-stack:EIO' on:file x3:write
+  says "write -1 EIO" "write 100" "write 100"
+  # a signal handler stands on any stack: it is left alone
+  run_say 'calls=write fault=once-per-stack:EIO' write-in-handler:USR1 on:file:a in-child:raise:USR1 raise:USR1
+  says "handler 1" "handler 1"
+  echo nonsense > others
+  run fs run -q -r 'calls=malloc fault=once-per-stack:file=others' -- /bin/true
+  [ "$status" -eq 125 ] && [[ $output == *"others: can't be used"* ]]
+}
+
+@test "descriptors-run-out-and-come-back" {
+  run_say 'calls=open fault=descriptors:10' descriptors:20 close-all descriptors:5 in-child:descriptors:20 close-all
+  [[ ${lines[0]} =~ ^descriptors\ ([1-7])\ EMFILE$ ]]
+  [[ ${lines[1]} == "descriptors 5" && ${lines[2]} == *EMFILE ]]
+  faults | jq -e -s 'length == 2 and all(.errno == "EMFILE" and .amount == 10)'
+  run_say 'calls=@net.socket,@net.accept,@file.open fault=descriptors:4' socket on:file socket fopen creat
+  says_like "socket ok" "socket -1 EMFILE" "fopen NULL EMFILE" "creat -1 EMFILE"
+  fs verify -q
 }
 
 # --- lost ---

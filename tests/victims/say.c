@@ -725,11 +725,27 @@ static void say_signal(int number) {
     print("got SIG%s\n", sigabbrev_np(number));
     errno = e;
 }
+static void set_handler(const char *name, void (*handler)(int)) {
+    for (int i = 1; i < SIGRTMIN; i++)
+        if (sigabbrev_np(i) && !strcmp(sigabbrev_np(i), name))
+            signal(i, handler);
+}
 /* handle:USR1 says when the signal comes. */
 static void op_handle(const char *arg) {
+    set_handler(arg, say_signal);
+}
+
+static void write_in_handler(int number) {
+    (void)number;
+    print("handler %zd\n", write(current, "h", 1));
+}
+static void op_write_in_handler(const char *arg) {
+    set_handler(arg, write_in_handler);
+}
+static void op_raise(const char *arg) {
     for (int i = 1; i < SIGRTMIN; i++)
         if (sigabbrev_np(i) && !strcmp(sigabbrev_np(i), arg))
-            signal(i, say_signal);
+            raise(i);
 }
 
 /* Milliseconds of processor time of this thread since the last one. */
@@ -931,6 +947,78 @@ static void op_dup(const char *arg) {
     current = fd;
 }
 /* Further writes go to the end of the file. */
+static void op_create(const char *arg) {
+    const char *path = arg && *arg ? arg : current_path;
+    errno = UNTOUCHED;
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0644);
+    say_ok("create", fd);
+    close(fd);
+}
+/* The current file, opened a second time. */
+static void op_again(const char *arg) {
+    (void)arg;
+    current = open(current_path, O_RDWR);
+    CHECK(current >= 0);
+}
+static void op_remove(const char *arg) {
+    errno = UNTOUCHED;
+    say_ok("remove", unlink(arg && *arg ? arg : current_path));
+}
+static void op_replace(const char *arg) {
+    errno = UNTOUCHED;
+    say_ok("replace", rename(current_path, arg));
+}
+/* hold:N blocks of 1000 bytes are taken and kept, or none if one can't be had; let-go gives them back. */
+static void *held[1000];
+static unsigned n_held;
+static void op_hold(const char *arg) {
+    unsigned wanted = (unsigned)size_of(arg, 10), got = 0;
+    for (; got < wanted && n_held < 1000; got++, n_held++)
+        if (!(held[n_held] = malloc(1000)))
+            break;
+    print("hold %u%s\n", got, got < wanted ? " ENOMEM" : "");
+}
+static void op_let_go(const char *arg) {
+    unsigned n = (unsigned)size_of(arg, n_held);
+    while (n-- && n_held)
+        free(held[--n_held]);
+}
+/* descriptors:N opens up to N, says how many came, and keeps them until close-all. */
+static int opened[4096];
+static unsigned n_opened;
+static void op_descriptors(const char *arg) {
+    unsigned wanted = (unsigned)size_of(arg, 10), got = 0;
+    for (; got < wanted && n_opened < 4096; got++, n_opened++)
+        if ((opened[n_opened] = open("/dev/null", O_RDONLY)) < 0)
+            break;
+    print("descriptors %u%s%s\n", got, got < wanted ? " " : "", got < wanted ? strerrorname_np(errno) : "");
+}
+static void op_close_all(const char *arg) {
+    (void)arg;
+    while (n_opened)
+        close(opened[--n_opened]);
+}
+/* Allocations from two places. */
+static __attribute__((noinline)) void *alloc_here(void) {
+    void *volatile p = malloc(50);
+    return p;
+}
+static __attribute__((noinline)) void *alloc_there(void) {
+    void *volatile p = malloc(50);
+    return p;
+}
+static void op_here(const char *arg) {
+    void *p = alloc_here();
+    (void)arg;
+    print("here %s\n", p ? "ok" : "NULL");
+    free(p);
+}
+static void op_there(const char *arg) {
+    void *p = alloc_there();
+    (void)arg;
+    print("there %s\n", p ? "ok" : "NULL");
+    free(p);
+}
 static void op_append(const char *arg) {
     (void)arg;
     CHECK(fcntl(current, F_SETFL, O_APPEND) == 0);
@@ -1067,9 +1155,10 @@ static const struct say_op ops[] = {
     OP(fork) OP(vfork) OP(posix_spawn) OP(posix_spawnp) OP(execve) OP(execveat) OP(fexecve) OP(execv) OP(execvp) OP(execvpe)
     OP(execl) OP(execlp) OP(execle) OP(pthread_create) OP(getrandom) OP(getentropy)
     OP(syscall_write) OP(syscall_getrandom) OP(io_uring_setup)
-    OP(handle) OP(cpu) OP(resident) OP(heart) OP(gap)
+    OP(handle) {"write-in-handler", op_write_in_handler}, OP(raise) OP(cpu) OP(resident) OP(heart) OP(gap)
     OP(nonblock) OP(direct) OP(dup) OP(offset) OP(rewind) OP(content) OP(timer) OP(chdir) OP(umask) OP(exit)
-    OP(append) OP(cached) OP(map) OP(mapped) OP(text) OP(read_text) OP(fresh) OP(random) OP(urandom)
+    OP(create) OP(again) OP(remove) OP(replace) OP(hold) {"let-go", op_let_go}, OP(descriptors) {"close-all", op_close_all},
+    OP(here) OP(there) OP(append) OP(cached) OP(map) OP(mapped) OP(text) OP(read_text) OP(fresh) OP(random) OP(urandom)
     {"in-thread", op_in_thread}, {"in-child", op_in_child},
 /* clang-format on */
 #undef OP
