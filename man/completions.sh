@@ -86,6 +86,7 @@ END
   esac
   case $command:$cur in
   *:-*) mapfile -t COMPREPLY < <(compgen -W "$(_faultshim_options "$command")" -- "$cur") ;;
+  ctl:*) mapfile -t COMPREPLY < <(compgen -f -W "list status set enable disable reset phase load mark wait" -- "$cur") ;;
   list:*) mapfile -t COMPREPLY < <(compgen -W "calls faults keys errnos aliases profiles" -- "$cur") ;;
   run:*) mapfile -t COMPREPLY < <(compgen -c -- "$cur") ;;
   *) compopt -o default ;;
@@ -140,6 +141,7 @@ END
       }'
     case $command in
     run | replay) printf "      '*::program:_normal'\n    ;;\n" ;;
+    ctl) printf "      '1:action:(list status set enable disable reset phase load mark wait)'\n      '*:file:_files'\n    ;;\n" ;;
     list) printf "      '1:what:(calls faults keys errnos aliases profiles)'\n    ;;\n" ;;
     *) printf "      '*:file:_files'\n    ;;\n" ;;
     esac
@@ -165,6 +167,7 @@ print_fish() {
           $1 == "-" ? "" : " -s " $1, $2, $3 == "-" ? "" : " -r", quote, help, quote
       }'
   done
+  echo "complete -c faultshim -n '__fish_seen_subcommand_from ctl' -a 'list status set enable disable reset phase load mark wait'"
   echo "complete -c faultshim -n '__fish_seen_subcommand_from list' -f -a 'calls faults keys errnos aliases profiles'"
   echo "complete -c faultshim -n '__fish_seen_subcommand_from run' -a '(__fish_complete_subcommand)'"
 }

@@ -234,18 +234,21 @@ bool fsh_load_options_whole(struct fsh_loaded *l, const struct fsh_common *commo
     return build(l, &arena);
 }
 
-bool fsh_load_trace(struct fsh_loaded *l, const struct fsh_reader *reader, const char *path) {
-    struct fsh_text text = fsh_reader_meta(reader, META_PROFILE);
-    const struct fsh_header *header = fsh_reader_header(reader);
+bool fsh_load_text(struct fsh_loaded *l, struct fsh_text text, uint64_t seed, enum fsh_seed_from seed_from, const char *name) {
     struct text t = {0};
     struct fsh_arena arena;
     memset(l, 0, sizeof *l);
     bool good = add(&t, text.data, text.len);
     l->text = t.data;
     l->len = t.len;
-    l->seed = header->seed;
-    l->seed_from = header->seed_from;
-    return good && parse(l, &arena, path) && build(l, &arena);
+    l->seed = seed;
+    l->seed_from = seed_from;
+    return good && parse(l, &arena, name) && build(l, &arena);
+}
+
+bool fsh_load_trace(struct fsh_loaded *l, const struct fsh_reader *reader, const char *path) {
+    const struct fsh_header *header = fsh_reader_header(reader);
+    return fsh_load_text(l, fsh_reader_meta(reader, META_PROFILE), header->seed, (enum fsh_seed_from)header->seed_from, path);
 }
 
 void fsh_loaded_free(struct fsh_loaded *l) {

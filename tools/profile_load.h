@@ -23,6 +23,8 @@ struct fsh_loaded {
 bool fsh_load_options(struct fsh_loaded *loaded, const struct fsh_common *common);
 /* The same with every enabled rule in it, whatever is drawn for `active`: what the profile can do. */
 bool fsh_load_options_whole(struct fsh_loaded *loaded, const struct fsh_common *common);
+/* A profile's text, as a session holds it; `name` stands in messages. */
+bool fsh_load_text(struct fsh_loaded *loaded, struct fsh_text text, uint64_t seed, enum fsh_seed_from seed_from, const char *name);
 bool fsh_load_trace(struct fsh_loaded *loaded, const struct fsh_reader *reader, const char *path);
 void fsh_loaded_free(struct fsh_loaded *loaded);
 

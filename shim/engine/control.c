@@ -20,12 +20,26 @@ struct fsh_standing fsh_phase_stands(const struct fsh_session *session, const st
     } else {
         s.origin = began ? began - 1 : 0;
     }
-    s.at = s.begun && now > s.origin ? now - s.origin : 0;
+    /* an origin may lie before the start of the run */
+    s.at = s.begun && (int64_t)(now - s.origin) > 0 ? now - s.origin : 0;
     return s;
 }
 
 uint32_t fsh_standing_level(const struct fsh_phase *phase, const struct fsh_standing *standing) {
     return standing->begun ? fsh_phase_level(phase, standing->at) : 0;
+}
+
+/* Begins at position `from` of the phase. */
+static void begin(struct fsh_phase_state *state, uint64_t now, uint64_t ops, uint64_t from) {
+    uint64_t began = now - from + 1;
+    atomic_store_explicit(&state->began_ops, ops - from, memory_order_relaxed);
+    atomic_fetch_add_explicit(&state->runs, 1, memory_order_relaxed);
+    atomic_store_explicit(&state->began, began ? began : 1, memory_order_release); /* 0 is no beginning */
+}
+
+void fsh_phase_start_now(const struct fsh_session *session, const struct fsh_profile *profile, unsigned i) {
+    struct fsh_phase_state *state = &session->control->phases[i];
+    begin(state, fsh_session_coarse(session), atomic_load_explicit(&state->ops, memory_order_relaxed), profile->phases[i].from);
 }
 
 bool fsh_phase_start(const struct fsh_session *session, const struct fsh_profile *profile, unsigned i) {
@@ -38,9 +52,7 @@ bool fsh_phase_start(const struct fsh_session *session, const struct fsh_profile
         atomic_store_explicit(&state->runs, 0, memory_order_relaxed);
     if (phase->of_rule && on && phase->raise != RAISE_BY && phase->to == UINT64_MAX)
         return false;
-    atomic_store_explicit(&state->began_ops, atomic_load_explicit(&state->ops, memory_order_relaxed), memory_order_relaxed);
-    atomic_fetch_add_explicit(&state->runs, 1, memory_order_relaxed);
-    atomic_store_explicit(&state->began, now + 1, memory_order_release);
+    begin(state, now, atomic_load_explicit(&state->ops, memory_order_relaxed), 0);
     /* an event that is renewed while it lasts only ends later: whoever comes to its end looks again */
     return !(phase->of_rule && on && phase->raise != RAISE_BY);
 }

@@ -22,6 +22,8 @@ uint32_t fsh_standing_level(const struct fsh_phase *phase, const struct fsh_stan
 
 /* An event: the phase begins, or begins anew. Returns whether threads must be told (fsh_session_changed). */
 bool fsh_phase_start(const struct fsh_session *session, const struct fsh_profile *profile, unsigned phase);
+/* The same at once: what comes before its `from` is left out. */
+void fsh_phase_start_now(const struct fsh_session *session, const struct fsh_profile *profile, unsigned phase);
 
 struct fsh_override fsh_override_of(const struct fsh_rule_state *state);
 

@@ -72,11 +72,9 @@ static bool look_at(struct fsh_thread *t, unsigned i, uint64_t now, uint64_t ops
     const struct fsh_phase *phase = &profile()->phases[i];
     struct fsh_standing s = fsh_phase_stands(&fsh_shim.session, profile(), i, now, ops);
     uint32_t level = fsh_standing_level(phase, &s);
-    if (phase->unit == UNIT_TIME && s.begun) {
-        uint64_t next = fsh_phase_next(phase, s.at);
-        if (!__builtin_add_overflow(next, s.origin, &next) && next < t->next_phase)
-            t->next_phase = next;
-    }
+    uint64_t next = phase->unit == UNIT_TIME && s.begun ? fsh_phase_next(phase, s.at) : UINT64_MAX;
+    if (next != UINT64_MAX && now + (next - s.at) < t->next_phase)
+        t->next_phase = now + (next - s.at);
     if (level == t->levels.level[i] && (phase->raise != RAISE_BY || s.runs == t->levels.runs[i]))
         return false;
     tell_phase(t, i, level, &s);
