@@ -6,16 +6,26 @@
 #include <string.h>
 
 #include "commands.h"
+#include "coverage.h"
 #include "faults.h"
 #include "options.h"
 #include "out.h"
 #include "profile_load.h"
+#include "session_run.h"
+
+enum { OPTION_COVERAGE = 300 };
+
+static const struct fsh_option own_options[] = {
+    {OPTION_COVERAGE, "coverage", NULL, "of calls: every function of libc and number of the kernel, and what stands for it"},
+};
 
 static const struct fsh_usage usage = {
     .name = "list",
     .operands = "calls|faults|keys|errnos|aliases|profiles",
     .summary = "Lists what profiles are made of.",
     .common = COMMON_JSON | COMMON_QUIET,
+    .options = own_options,
+    .n_options = 1,
 };
 
 /* A row: its columns in order; the JSON object has the same names. */
@@ -63,12 +73,49 @@ static void classes_of(int call, char *out, size_t size) {
 }
 
 static void list_calls(struct list *list) {
-    *list = (struct list){{"call", "page", "classes"}, {16, 20}, list->rows};
+    *list = (struct list){{"call", "page", "classes", "observed"}, {26, 28, 38}, list->rows};
     for (int i = 0; i < FSH_CALLS; i++) {
         char classes[256];
         classes_of(i, classes, sizeof classes);
-        row(list, (const char *[COLUMNS]){fsh_calls[i].name, fsh_calls[i].page, classes});
+        row(list, (const char *[COLUMNS]){fsh_calls[i].name, fsh_calls[i].page, classes, fsh_observed[i] ? fsh_observed[i] : ""});
     }
+}
+
+/* --- calls --coverage --- */
+
+struct covering {
+    struct list list;
+    bool quiet;
+    size_t n[COVER_UNKNOWN + 1];
+};
+
+static void cover(void *arg, const struct fsh_covered *c) {
+    static const char *const words[] = {[COVER_DOOR] = "met", [COVER_LEFT_OUT] = "left out", [COVER_UNKNOWN] = "UNKNOWN"};
+    struct covering *covering = arg;
+    covering->n[c->how]++;
+    if (!covering->quiet || c->how == COVER_UNKNOWN)
+        row(&covering->list, (const char *[COLUMNS]){c->kind, c->name, words[c->how], c->what});
+}
+
+static int show_coverage(bool json, bool quiet) {
+    static struct fsh_run run;
+    struct covering covering = {.list = {{"kind", "name", "how", "what"}, {7, 32, 9}, NULL}, .quiet = quiet};
+    char path[4096];
+    int status = fsh_run_library(&run);
+    if (status)
+        return status;
+    covering.list.rows = json ? json_object_new_array() : NULL;
+    int e = fsh_coverage(run.library, cover, &covering, path);
+    if (e) {
+        json_object_put(covering.list.rows);
+        return fsh_fail(EXIT_TROUBLE, "%s: %s", path, strerror(-e));
+    }
+    if (json)
+        fsh_put_object(stdout, covering.list.rows);
+    else if (!quiet)
+        printf("%zu met, %zu left out, %zu unknown\n", covering.n[COVER_DOOR], covering.n[COVER_LEFT_OUT],
+               covering.n[COVER_UNKNOWN]);
+    return fsh_out_finish(covering.n[COVER_UNKNOWN] ? EXIT_DIFFERENT : 0);
 }
 
 /* --- faults, keys, errnos, aliases --- */
@@ -174,17 +221,21 @@ static int show(const char *what, bool json) {
     return fsh_fail(EXIT_TROUBLE, "there is no list of '%s'; write calls, faults, keys, errnos, aliases or profiles", what);
 }
 
-static bool take_nothing(void *arg, int id, const char *value) {
-    return false;
+static bool take(void *arg, int id, const char *value) {
+    *(bool *)arg = true;
+    return true;
 }
 
 int fsh_cmd_list(int argc, char **argv) {
     struct fsh_common common;
-    int status, at = fsh_options(argc, argv, &usage, &common, take_nothing, NULL, &status);
+    bool coverage = false;
+    int status, at = fsh_options(argc, argv, &usage, &common, take, &coverage, &status);
     if (at >= 0 && argc - at != 1)
         status = fsh_fail(EXIT_TROUBLE, "list needs one of calls, faults, keys, errnos, aliases, profiles");
+    else if (at >= 0 && coverage && strcmp(argv[at], "calls") != 0)
+        status = fsh_fail(EXIT_TROUBLE, "--coverage is of calls; write list calls --coverage");
     else if (at >= 0)
-        status = show(argv[at], common.json);
+        status = coverage ? show_coverage(common.json, common.quiet) : show(argv[at], common.json);
     fsh_common_free(&common);
     return status;
 }

@@ -41,7 +41,7 @@ static bool is_there(char *out, const char *folder, const char *rest) {
     return access(out, R_OK) == 0;
 }
 
-static int find_library(struct fsh_run *run) {
+int fsh_run_library(struct fsh_run *run) {
     const char *env = getenv("FAULTSHIM_LIBRARY");
     char found[LIBRARY_MAX], *real = NULL;
     bool good = env && *env ? is_there(found, env, "")
@@ -124,7 +124,7 @@ static int create_session(struct fsh_run *run) {
 }
 
 int fsh_run_prepare(struct fsh_run *run) {
-    int status = find_library(run);
+    int status = fsh_run_library(run);
     if (!status)
         status = create_session(run);
     if (status)

@@ -44,6 +44,8 @@ struct fsh_run {
 
 /* Finds the program: 126 or 127 if there is nothing to start. Creates nothing. */
 int fsh_run_find(struct fsh_run *run);
+/* Finds the library: its path in run->library. */
+int fsh_run_library(struct fsh_run *run);
 /* Finds the library and creates the session. */
 int fsh_run_prepare(struct fsh_run *run);
 /* Starts the program, waits for its end and seals the session. */

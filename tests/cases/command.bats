@@ -371,6 +371,32 @@ END
 
 # --- list, check ---
 
+@test "list-calls-coverage-knows-every-function-of-libc-and-every-system-call" {
+  run fs list -q calls --coverage
+  [ "$status" -eq 0 ] || { echo "$output" && return 1; }
+  [ -z "$output" ]
+  run fs list calls --coverage
+  # met and left out, each with what stands for it or the reason
+  grep -qE '^symbol +pwrite64 +met +pwrite$' <<<"$output"
+  grep -qE '^symbol +fwrite +left out +.*stream' <<<"$output"
+  grep -qE '^number +newfstatat +met +fstatat$' <<<"$output"
+  grep -qE '^number +rt_sigreturn +left out +.*signal' <<<"$output"
+  [ "$(grep -c '^symbol' <<<"$output")" -gt 2000 ]
+  [ "$(grep -c '^number' <<<"$output")" -gt 350 ]
+  fs list --json calls --coverage | jq -e 'map(select(.how == "met")) | length > 700' >/dev/null
+  run fs list faults --coverage
+  [ "$status" -eq 125 ]
+}
+
+@test "list-calls-coverage-finds-a-door-that-is-lost" {
+  # a library without ours: every call of the table is unknown then, by its name
+  run clean FAULTSHIM_LIBRARY=/lib/x86_64-linux-gnu/libm.so.6 "$faultshim" list -q calls --coverage
+  [ "$status" -eq 1 ]
+  grep -qE '^symbol +pwrite64 +UNKNOWN' <<<"$output"
+  grep -qE '^symbol +flock +UNKNOWN' <<<"$output"
+  ! grep -q fwrite <<<"$output"
+}
+
 @test "list-shows-the-tables" {
   local name
   run fs list calls

@@ -204,6 +204,24 @@ static void what_is_over_another_ends_there(void **state) {
     }
 }
 
+/* What is left out has no row: a row that went would be taken for left out. */
+static void left_out_is_not_in_the_table(void **state) {
+    static const char *const patterns[] = {
+#define LEFT_OUT(pattern, why) pattern,
+#include "left_out.def"
+    };
+    static const char *const symbols[] = {
+#define CALL(name, ...)           #name,
+#define ALIAS(symbol, name, file) #symbol,
+#include "calls.def"
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof patterns / sizeof *patterns; i++)
+        for (size_t j = 0; j < sizeof symbols / sizeof *symbols; j++)
+            if (fsh_glob(patterns[i], symbols[j], true))
+                fail_msg("%s is left out by %s", symbols[j], patterns[i]);
+}
+
 static void numbers_are_found(void **state) {
     const long lock[6] = {3, F_SETLK}, other[6] = {3, F_GETFL};
     (void)state;
@@ -230,6 +248,7 @@ int main(void) {
         cmocka_unit_test(directions),
         cmocka_unit_test(what_is_over_another_ends_there),
         cmocka_unit_test(numbers_are_found),
+        cmocka_unit_test(left_out_is_not_in_the_table),
     };
     return cmocka_run_group_tests_name("tables", tests, NULL, NULL);
 }
