@@ -8,13 +8,28 @@
 #include "options.h"
 #include "out.h"
 #include "recompute.h"
+#include "repeat.h"
 #include "trace_open.h"
+
+enum { ID_RUNS = 300, ID_TIMEOUT };
+
+static const struct fsh_option own_options[] = {
+    {ID_RUNS, "runs", "N", "run PROGRAM so many times with one seed, and compare the runs"},
+    {ID_TIMEOUT, "timeout", "DURATION", "with --runs: end each run after this time"},
+};
 
 static const struct fsh_usage usage = {
     .name = "verify",
-    .operands = "[TRACE]",
-    .summary = "Recomputes every decision of a trace from its seed and profile. The status is 0 if all is as recorded, 1 if not.",
-    .common = COMMON_TRACE | COMMON_JSON | COMMON_QUIET,
+    .operands = "[TRACE] | --runs=N -- PROGRAM [ARGUMENT]...",
+    .summary = "Recomputes every decision of a trace from its seed and profile. The status is 0 if all is as recorded, 1 if not.\n"
+               "With --runs, runs a program several times instead, and says how much of it is the same each time: 0 if all is.",
+    .common = COMMON_PROFILE | COMMON_SEED | COMMON_TRACE | COMMON_JSON | COMMON_QUIET,
+    .options = own_options,
+    .n_options = sizeof own_options / sizeof *own_options,
+};
+
+struct request {
+    uint64_t runs, timeout;
 };
 
 static void show_text(const struct fsh_recomputed *r) {
@@ -85,7 +100,15 @@ static int recompute(const char *path, const struct fsh_common *common, const st
     return status;
 }
 
-static bool take_nothing(void *arg, int id, const char *value) {
+static bool take(void *arg, int id, const char *value) {
+    struct request *request = arg;
+    if (id == ID_TIMEOUT)
+        return fsh_option_time("--timeout", value, &request->timeout);
+    if (!fsh_option_count("--runs", value, &request->runs))
+        return false;
+    if (request->runs >= 2 && request->runs <= REPEAT_MAX)
+        return true;
+    fsh_warn("--runs '%s': write a number from 2 to %d", value, REPEAT_MAX);
     return false;
 }
 
@@ -98,12 +121,36 @@ static int verify(const char *path, const struct fsh_common *common) {
     return fsh_out_finish(status);
 }
 
+/* A trace has its own profile and seed. */
+static bool makes_sense(const struct fsh_common *common, const struct request *request) {
+    if (!common->n_profiles && !common->n_rules && !common->has_seed && !request->timeout)
+        return true;
+    fsh_warn("profiles, rules, seed and timeout are for --runs; a trace is verified with its own");
+    return false;
+}
+
 int fsh_cmd_verify(int argc, char **argv) {
     struct fsh_common common;
-    int status, at = fsh_options(argc, argv, &usage, &common, take_nothing, NULL, &status);
-    const char *path = at < 0 ? NULL : fsh_option_trace(argc, argv, at, &usage, &common, &status);
-    if (path)
-        status = verify(path, &common);
+    struct request request = {.runs = 0};
+    int status, n = 1;
+    /* what stands behind `--` is the program; getopt would mix it with our own operands */
+    while (n < argc && strcmp(argv[n], "--") != 0)
+        n++;
+    int at = fsh_options(n, argv, &usage, &common, take, &request, &status);
+    bool has_program = n + 1 < argc;
+    if (at >= 0 && request.runs && (!has_program || at < n)) {
+        status = fsh_fail(EXIT_TROUBLE, "verify --runs needs a program behind --; see 'faultshim verify --help'");
+    } else if (at >= 0 && !request.runs && n < argc) {
+        status = fsh_fail(EXIT_TROUBLE, "verify runs a program only with --runs=N");
+    } else if (at >= 0 && request.runs) {
+        status = fsh_out_finish(fsh_repeat(argv + n + 1, &common, (unsigned)request.runs, request.timeout));
+    } else if (at >= 0 && !makes_sense(&common, &request)) {
+        status = EXIT_TROUBLE;
+    } else if (at >= 0) {
+        const char *path = fsh_option_trace(n, argv, at, &usage, &common, &status);
+        if (path)
+            status = verify(path, &common);
+    }
     fsh_common_free(&common);
     return status;
 }

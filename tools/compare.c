@@ -71,7 +71,8 @@ static void compare_pair(struct fsh_pair *pair, const struct items *a, const str
     while (i < a->n || j < b->n) {
         const struct fsh_item *x = i < a->n ? &a->v[i] : NULL, *y = j < b->n ? &b->v[j] : NULL;
         bool both = x && y && x->n == y->n;
-        bool same = both && x->what == y->what && x->outcome == y->outcome && (!(flags & COMPARE_SIZES) || x->size == y->size);
+        bool same = both && x->what == y->what && (flags & COMPARE_CALLS || x->outcome == y->outcome) &&
+                    (!(flags & COMPARE_SIZES) || x->size == y->size);
         bool take_x = x && (!y || x->n <= y->n), take_y = y && (!x || y->n <= x->n);
         if (!same && !pair->first)
             pair->first = take_x ? x->n : y->n;

@@ -30,9 +30,9 @@ struct fsh_comparison {
     uint64_t same, decisions_a, decisions_b, faults_a, same_faults;
 };
 
-enum { COMPARE_SIZES = 1 };
+enum { COMPARE_SIZES = 1, COMPARE_CALLS = 2 };
 
-/* 0 or -errno. With COMPARE_SIZES decisions of different sizes differ. */
+/* 0 or -errno. With COMPARE_SIZES decisions of different sizes differ; with COMPARE_CALLS those of different outcomes do not. */
 int fsh_compare(struct fsh_comparison *comparison, const struct fsh_reader *a, const struct fsh_reader *b, unsigned flags);
 void fsh_comparison_free(struct fsh_comparison *comparison);
 

@@ -178,6 +178,12 @@ static bool set_environment(const struct fsh_run *run) {
     return setenv("LD_PRELOAD", preload, 1) == 0 && setenv("FAULTSHIM_SESSION", session, 1) == 0;
 }
 
+static void mute_output(void) {
+    int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+    for (int i = 0; fd >= 0 && i < 3; i++)
+        dup2(fd, i);
+}
+
 static void become_program(const struct fsh_run *run, const struct signals *signals, const int begin[2], int report) {
     int e = 0;
     char followed;
@@ -185,6 +191,8 @@ static void become_program(const struct fsh_run *run, const struct signals *sign
     close(begin[1]);
     if (run->audit && read(begin[0], &followed, 1) != 1)
         _exit(EXIT_TROUBLE);
+    if (run->mute)
+        mute_output();
     if (set_environment(run))
         execvp(run->program, run->argv);
     e = errno;

@@ -22,6 +22,7 @@ struct fsh_run {
     struct fsh_text script, replayed; /* replays only */
     uint64_t timeout;                 /* ns, 0 for none */
     bool audit;
+    bool mute; /* the program has no input, and its output is thrown away */
 
     /* what becomes of it */
     char program[4096]; /* path of what is started */
