@@ -206,6 +206,9 @@ static void say_arguments(FILE *out, const struct fsh_fault_spec *f) {
     case FAULT_BUDGET:
         fprintf(out, " of %" PRIu64 " bytes", f->limit);
         break;
+    case FAULT_EXIT_STATUS:
+        fprintf(out, " %" PRIu64, f->limit);
+        break;
     case FAULT_DESCRIPTORS:
         fprintf(out, " below %" PRIu64, f->limit);
         break;

@@ -57,6 +57,8 @@ struct fsh_roles {
     uint8_t mflags;     /* MSG_ flags */
     uint8_t nfds;       /* number of descriptors or events: reported as the size */
     uint8_t sleeps;     /* enum fsh_sleep */
+    uint8_t signo;      /* number of a signal that is sent */
+    uint8_t status;     /* where a child's end is told: int *, siginfo_t * for waitid */
     uint8_t makes_pair; /* array that two new descriptors are put into */
     uint16_t over;      /* libc makes it of another row's system call: that row + 1 */
     bool makes_fd;      /* success is a new descriptor */

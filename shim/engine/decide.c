@@ -300,6 +300,9 @@ void fsh_choose(const struct fsh_rule *rule, uint32_t alternatives, const struct
     case FAULT_ONCE_PER_STACK:
         verdict->error = pick_errno(rule, spec, facts, word2);
         break;
+    case FAULT_EXIT_STATUS:
+        verdict->amount = spec->limit;
+        break;
     case FAULT_DESCRIPTORS:
         verdict->error = EMFILE;
         verdict->amount = spec->limit;

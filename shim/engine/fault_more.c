@@ -184,6 +184,41 @@ static bool descriptors_argument(struct parse *p, struct fsh_fault_spec *spec, s
     return true;
 }
 
+static bool exit_status_argument(struct parse *p, struct fsh_fault_spec *spec, struct fsh_word word) {
+    if (spec->how)
+        return fail(p, "exit-status has two numbers, and '%.*s' is the second; write one", FSH_WORD(word));
+    spec->how = 1;
+    if (!fsh_parse_value(p, "status", word, &spec->limit, fsh_value_count))
+        return false;
+    return spec->limit <= 255 ? true : fail(p, "'%.*s' is no exit status; write 0..255", FSH_WORD(word));
+}
+
+static bool replace_argument(struct parse *p, struct fsh_fault_spec *spec, struct fsh_word word, struct fsh_word *rest) {
+    static const char *const fields[FSH_NAMES] = {"sysname", "nodename", "release", "version", "machine", "domainname"};
+    enum { ROOM = 65 }; /* uname(2), with the NUL */
+    struct fsh_names *names = (struct fsh_names *)spec->names;
+    struct fsh_word value;
+    if (!names && !(spec->names = names = fsh_arena_get(p->arena, sizeof *names)))
+        return fsh_parse_full(p);
+    for (size_t i = 0; i < FSH_NAMES; i++) {
+        if (!fsh_fault_argument(word, fields[i], &value))
+            continue;
+        if (value.n && (*value.p == '"' || *value.p == '\'')) { /* it may hold blanks */
+            struct fsh_word text = {value.p, (size_t)(rest->p + rest->n - value.p)};
+            if (fsh_next_token(&text, false, &value) != 1)
+                return fail(p, "a quote in %s is never closed; close it", fields[i]);
+            *rest = text;
+        }
+        if (names->v[i])
+            return fail(p, "replace has two texts for %s; write one", fields[i]);
+        if (value.n >= ROOM)
+            return fail(p, "%s is longer than 64 bytes; write a shorter one", fields[i]);
+        names->v[i] = fsh_arena_text(p->arena, value.p, value.n);
+        return names->v[i] ? true : fsh_parse_full(p);
+    }
+    return fsh_fault_no_argument(p, spec, word);
+}
+
 static bool stack_argument(struct parse *p, struct fsh_fault_spec *spec, struct fsh_word word) {
     struct fsh_word value;
     if (!fsh_fault_argument(word, "file", &value))
@@ -230,6 +265,10 @@ bool fsh_fault_more_argument(struct parse *p, struct fsh_fault_spec *spec, struc
         return quota_argument(p, spec, word);
     case FAULT_BUDGET:
         return budget_argument(p, spec, word);
+    case FAULT_EXIT_STATUS:
+        return exit_status_argument(p, spec, word);
+    case FAULT_REPLACE:
+        return replace_argument(p, spec, word, rest);
     case FAULT_DESCRIPTORS:
         return descriptors_argument(p, spec, word);
     case FAULT_ONCE_PER_STACK:
@@ -266,6 +305,10 @@ bool fsh_fault_more_finish(struct parse *p, struct fsh_fault_spec *spec) {
         return spec->n_errnos ? true : add_errno(p, spec, ENOSPC);
     case FAULT_BUDGET:
         return spec->how ? true : fail(p, "budget has no size; write one, as in budget 64MiB");
+    case FAULT_EXIT_STATUS:
+        return spec->how ? true : fail(p, "exit-status has no number; write one, as in exit-status 1");
+    case FAULT_REPLACE:
+        return spec->names ? true : fail(p, "replace names no field; write one, as in machine=aarch64");
     case FAULT_DESCRIPTORS:
         return spec->limit ? true : fail(p, "descriptors has no number; write one, as in descriptors 32");
     case FAULT_ONCE_PER_STACK:

@@ -118,7 +118,7 @@ bool fsh_fault_fits(enum fsh_fault_kind fault, enum fsh_call call, enum fsh_kind
     case FIT_DATA:
         return fsh_call_has_data(call) && kind != FSH_ON_EVENT;
     case FIT_LOST:
-        return roles->sync || (class == C_FILE_WRITE && (roles->in || roles->iov_in));
+        return roles->sync || roles->signo || (class == C_FILE_WRITE && (roles->in || roles->iov_in));
     case FIT_PLACED:
     case FIT_TORN:
         return class == C_FILE_WRITE && (roles->in || roles->iov_in);
@@ -127,7 +127,8 @@ bool fsh_fault_fits(enum fsh_fault_kind fault, enum fsh_call call, enum fsh_kind
     case FIT_FILE:
         return kind == FSH_ON_FILE && roles->fd && class != C_FILE_CLOSE;
     case FIT_RANDOM:
-        return (class == C_RANDOM_READ || (class == C_FILE_READ && kind == FSH_ON_FILE)) && (roles->out || roles->iov_out);
+        return (class == C_RANDOM_READ || (class == C_FILE_READ && kind == FSH_ON_FILE)) &&
+               (roles->out || roles->iov_out || row->fail == F_SURE);
     case FIT_FILL:
         return class == C_MEMORY_ALLOC && call != CALL_calloc;
     case FIT_GROWS:
@@ -138,6 +139,10 @@ bool fsh_fault_fits(enum fsh_fault_kind fault, enum fsh_call call, enum fsh_kind
         return roles->sync && roles->fd;
     case FIT_HEAP:
         return class == C_MEMORY_ALLOC;
+    case FIT_WAITS:
+        return roles->status;
+    case FIT_NAMES:
+        return call == CALL_uname || call == CALL_gethostname || call == CALL_getdomainname;
     case FIT_MAKES_FD:
         return (roles->makes_fd || roles->makes_pair) && fsh_call_allows(call, kind, EMFILE);
     case FIT_SLEEP:

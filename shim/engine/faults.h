@@ -18,7 +18,7 @@ enum fsh_fit {
     FIT_CRASH,   /* every call; `during` only where a part can be done */
     FIT_SHORT,   /* transfers that may legally be partial */
     FIT_DATA,    /* transfers through a buffer of the program's */
-    FIT_LOST,    /* file writes and syncs */
+    FIT_LOST,    /* file writes, syncs, sending a signal */
     FIT_SLEEP,   /* sleeps */
     FIT_PLACED,  /* file writes from a buffer of the program's */
     FIT_TORN,    /* the same */
@@ -36,6 +36,8 @@ enum fsh_fit {
     FIT_SYNCS,   /* syncs of one file */
     FIT_HEAP,    /* the allocator */
     FIT_MAKES_FD,
+    FIT_WAITS, /* waiting for a child */
+    FIT_NAMES, /* uname and what is made of it */
 };
 
 struct fsh_fault_row {

@@ -95,6 +95,8 @@ static bool acts(const struct fsh_rule *rule, const struct fsh_fault_spec *spec,
         return false;
     if (spec->kind == FAULT_CRASH && spec->when == WHEN_DURING)
         return fsh_fault_fits(FAULT_SHORT, call, kind);
+    if (spec->kind == FAULT_REPLACE && call != CALL_uname)
+        return spec->names->v[call == CALL_gethostname ? FSH_NAME_NODE : FSH_NAME_DOMAIN];
     if (spec->kind == FAULT_SEEDED && kind == FSH_ON_FILE)
         return reads_random_only(rule);
     if (spec->kind == FAULT_CORRUPT && spec->how == CORRUPT_REPLACE && !acts_by_replacing(spec, kind))
@@ -396,9 +398,11 @@ static bool depends_on_size(const struct fsh_fault_spec *spec, unsigned call) {
     case FAULT_CRASH:
         return spec->when == WHEN_DURING;
     case FAULT_LOST:
-        return !fsh_calls[call].roles.sync;
+        return !fsh_calls[call].roles.sync && !fsh_calls[call].roles.signo;
     case FAULT_CORRUPT:
         return spec->where != CORRUPT_AT_REST || spec->how == CORRUPT_REPLACE;
+    case FAULT_SEEDED:
+        return fsh_calls[call].roles.out || fsh_calls[call].roles.iov_out; /* or it returns them */
     case FAULT_SHORT:
     case FAULT_TORN:
     case FAULT_QUOTA:
@@ -409,7 +413,6 @@ static bool depends_on_size(const struct fsh_fault_spec *spec, unsigned call) {
     case FAULT_DESCRIPTORS:
     case FAULT_MISDIRECT:
     case FAULT_TWICE:
-    case FAULT_SEEDED:
     case FAULT_EARLY:
     case FAULT_STORM:
         return true;

@@ -21,6 +21,12 @@ enum {
     FSH_PROFILE_MAX = 1 << 20 /* bytes of a profile */
 };
 
+/* The texts of a `replace`: by field, NULL where it stays. */
+struct fsh_names {
+    const char *v[6]; /* sysname, nodename, release, version, machine, domainname */
+};
+enum { FSH_NAME_SYSTEM, FSH_NAME_NODE, FSH_NAME_RELEASE, FSH_NAME_VERSION, FSH_NAME_MACHINE, FSH_NAME_DOMAIN, FSH_NAMES };
+
 /* Memory handed out front to back and never given back one by one. */
 struct fsh_arena {
     char *base;
@@ -122,8 +128,9 @@ struct fsh_fault_spec {
     uint64_t spike_factor;   /* …by this; 0: no spikes */
     uint64_t limit; /* quota, budget: bytes; descriptors: number; stall: ns, UINT64_MAX for no end; memory: ns that it is kept;
                        torn: bytes of a sector; fill: the byte */
-    const char *from, *to; /* corrupt replace: the texts; misdirect: the glob; once-per-stack: the file */
-    uint32_t n_from, n_to; /* their lengths */
+    const char *from, *to;         /* corrupt replace: the texts; misdirect: the glob; once-per-stack: the file */
+    uint32_t n_from, n_to;         /* their lengths */
+    const struct fsh_names *names; /* replace */
     struct fsh_net_spec net;
 };
 

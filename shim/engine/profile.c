@@ -413,8 +413,9 @@ static bool is_key(struct fsh_word name) {
 
 /* Arguments of faults that look like keys. */
 static bool is_fault_argument(struct fsh_word name) {
-    static const char *const known[] = {"weight", "when", "signal", "exit", "bits", "bytes", "dist", "spike", "replace",
-                                        "max",    "for",  "sector", "then", "by",   "to",    "byte", "file"};
+    static const char *const known[] = {"weight",  "when",    "signal",   "exit",    "bits",    "bytes",   "dist",      "spike",
+                                        "replace", "max",     "for",      "sector",  "then",    "by",      "to",        "byte",
+                                        "file",    "sysname", "nodename", "release", "version", "machine", "domainname"};
     for (size_t i = 0; i < COUNT(known); i++)
         if (fsh_word_is(name, known[i]))
             return true;

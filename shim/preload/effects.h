@@ -35,9 +35,13 @@ long fsh_effect_twice(const struct fsh_action *action);
 long fsh_effect_evict(const struct fsh_action *action);
 long fsh_effect_seeded(const struct fsh_action *action);
 long fsh_effect_fill(const struct fsh_action *action);
+long fsh_effect_exit_status(const struct fsh_action *action);
+long fsh_effect_replace(const struct fsh_action *action);
 long fsh_effect_quota(const struct fsh_action *action);
 long fsh_effect_bad_sector(const struct fsh_action *action);
 long fsh_effect_fsync_fail(const struct fsh_action *action);
+/* The part of fsh_effect_lost that is about signals. */
+long fsh_lose_signal(const struct fsh_action *action);
 /* The part of fsh_effect_corrupt that acts on the file itself. */
 long fsh_corrupt_at_rest(const struct fsh_action *action);
 long fsh_effect_loss(const struct fsh_action *action);

@@ -268,6 +268,10 @@ long fsh_effect_corrupt(const struct fsh_action *x) {
 /* The kernel's bytes come first, so that lengths, errors and bad pointers are its own; then they are written over. */
 long fsh_effect_seeded(const struct fsh_action *x) {
     struct iovec one;
+    if (x->row->fail == F_SURE) { /* arc4random(3): the number is its result */
+        uint64_t drawn = fsh_draw(fsh_next_word(x->verdict->word), 0);
+        return (long)(x->hit->call == CALL_arc4random_uniform ? fsh_below(drawn, (uint32_t)x->a[0]) : (uint32_t)drawn);
+    }
     struct fsh_buffers b = fsh_buffers_of(x, &one);
     long result = fsh_real_call(x);
     bool counts = x->row->fail == F_ERRNO && x->hit->call != CALL_getentropy;
@@ -291,6 +295,8 @@ long fsh_effect_lost(const struct fsh_action *x) {
     const struct fsh_roles *r = &x->row->roles;
     if (r->sync)
         return 0;
+    if (r->signo)
+        return fsh_lose_signal(x);
     bool positioned = r->offset && !(x->hit->call == CALL_pwritev2 && x->a[r->offset - 1] == -1);
     long flags = fsh_sys2(SYS_fcntl, x->hit->fd, F_GETFL);
     /* EBADF and EINVAL: what can't be written can't be lost */

@@ -460,16 +460,16 @@ END
 }
 
 @test "quota-is-given-back-by-unlink-truncate-and-replacing" {
-  run_say 'calls=@file.write fault=quota:250' on:file write:250 write ftruncate:100 write:50 remove on:file write:250 create write:10
-  says "write 250" "write -1 ENOSPC" "ftruncate ok" "write -1 ENOSPC" "remove ok" "write 250" "create ok" "write -1 ENOSPC"
+  run_say 'calls=@file.write fault=quota:250' on:file write:250 write ftruncate:100 write:50 remove-file on:file write:250 create write:10
+  says "write 250" "write -1 ENOSPC" "ftruncate ok" "write -1 ENOSPC" "remove-file ok" "write 250" "create ok" "write -1 ENOSPC"
   rm -f data
   run_say 'calls=@file.write fault=quota:250' on:file:old write:200 on:file:data write:100 replace:old on:file:new write:250
   says "write 200" "write 50" "replace ok" "write 200"
   # what was there before the run can make room too
   rm -f data old new
   bare say on:file:old write:1000
-  run_say 'calls=@file.write fault=quota:100' on:file write:200 remove:old append write:600
-  says "write 100" "remove ok" "write 600"
+  run_say 'calls=@file.write fault=quota:100' on:file write:200 remove-file:old append write:600
+  says "write 100" "remove-file ok" "write 600"
   fs verify -q
 }
 
@@ -561,7 +561,7 @@ END
   run_say 'calls=write fault=once-per-stack:EIO' on:file x3:write
   says "write -1 EIO" "write 100" "write 100"
   # a signal handler stands on any stack: it is left alone
-  run_say 'calls=write fault=once-per-stack:EIO' write-in-handler:USR1 on:file:a in-child:raise:USR1 raise:USR1
+  run_say 'calls=write fault=once-per-stack:EIO' write-in-handler:USR1 on:file:a in-child:raise-signal:USR1 raise-signal:USR1
   says "handler 1" "handler 1"
   echo nonsense > others
   run fs run -q -r 'calls=malloc fault=once-per-stack:file=others' -- /bin/true
@@ -631,8 +631,54 @@ END
   [ "$output" = "$first" ]
   run_say 'calls=getrandom,getentropy fault=seeded' getrandom:300 getentropy
   says "getrandom 300" "getentropy ok"
+  run_say 'calls=@random key=thread fault=seeded' drawn drawn
+  first=$output
+  run_say 'calls=@random key=thread fault=seeded' drawn drawn
+  [ "$output" = "$first" ] && [ "${lines[0]}" != "${lines[1]}" ]
   run fs run -q -r 'calls=read path=/dev/zero fault=seeded' -- /bin/true
   [ "$status" -eq 125 ] && [[ $output == *"seeded"* ]]
+}
+
+# --- the system: lost signals, exit-status, replace, locks ---
+
+@test "lost-signals-are-not-sent-and-seem-to-be" {
+  run_say 'calls=kill nth=1 fault=lost' handle:USR1 send-signal:USR1 send-signal:USR1
+  says "send-signal ok" "got SIGUSR1" "send-signal ok"
+  run_say 'calls=kill fault=error:EPERM' handle:USR1 send-signal:USR1
+  says "send-signal -1 EPERM"
+  # a process that is not there is told of all the same
+  run under 'calls=kill,tgkill,pthread_kill,raise fault=lost' -- say kill tgkill pthread_kill raise
+  [ "$status" -eq 0 ]
+}
+
+@test "exit-status-is-what-the-parent-sees" {
+  run_say 'calls=waitpid,waitid fault=exit-status:7' exits:0
+  says "exits 7 7" "stops 19"
+  run_say 'calls=@process.wait fault=exit-status:0' exits:3
+  says "exits 0 0" "stops 19"
+  faults | jq -e -s 'length > 1 and all(.fault == "exit-status" and .amount == 0)'
+}
+
+@test "replace-tells-another-system" {
+  run_say 'calls=uname,gethostname fault=replace:machine=aarch64,nodename="far away"' names
+  says "names Linux|far away|aarch64|far away"
+  run_say 'calls=gethostname fault=replace:nodename=elsewhere' names
+  [[ $output == *"|elsewhere" && $output != *"|elsewhere|"* ]]
+  run fs run -q -s 1 -r 'calls=uname fault=replace:machine=riscv64' -- uname -m
+  [ "$output" = riscv64 ]
+}
+
+@test "locks-can-fail-and-be-late" {
+  run_say 'calls=flock fault=error:EWOULDBLOCK' on:file flock
+  says "flock -1 EAGAIN"
+  run_say 'calls=fcntl_lock fault=error:EDEADLK' on:file fcntl_lock
+  says "fcntl_lock -1 EDEADLK"
+  run_say 'calls=pthread_mutex_timedlock,sem_timedwait fault=error:ETIMEDOUT' pthread_mutex_timedlock sem_timedwait
+  says_like "pthread_mutex_timedlock ETIMEDOUT*" "sem_timedwait -1 ETIMEDOUT*"
+  run_say 'calls=flock fault=delay:30ms' on:file timer flock timer
+  [[ $output =~ timer\ ([0-9]+)$ ]] && [ "${BASH_REMATCH[1]}" -ge 30 ]
+  run_say 'calls=pthread_mutex_lock fault=yield' pthread_mutex_lock
+  says_like "pthread_mutex_lock *"
 }
 
 # --- early ---

@@ -34,6 +34,7 @@
 #include <sys/time.h>
 #include <sys/uio.h>
 #include <sys/un.h>
+#include <sys/utsname.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -742,10 +743,55 @@ static void write_in_handler(int number) {
 static void op_write_in_handler(const char *arg) {
     set_handler(arg, write_in_handler);
 }
-static void op_raise(const char *arg) {
+static void op_raise_signal(const char *arg) {
     for (int i = 1; i < SIGRTMIN; i++)
         if (sigabbrev_np(i) && !strcmp(sigabbrev_np(i), arg))
             raise(i);
+}
+
+/* send-signal:USR1 to this process, by kill. */
+static void op_send_signal(const char *arg) {
+    for (int i = 1; i < SIGRTMIN; i++)
+        if (sigabbrev_np(i) && !strcmp(sigabbrev_np(i), arg)) {
+            errno = UNTOUCHED;
+            say_ok("send-signal", kill(getpid(), i));
+        }
+}
+/* exits:N: what is heard of a child that ends so, by waitpid and by waitid; of one that stops, by waitpid. */
+static void op_exits(const char *arg) {
+    int status = -1, code = (int)size_of(arg, 0);
+    siginfo_t info = {0};
+    pid_t pid = fork();
+    if (pid == 0)
+        _exit(code);
+    CHECK(waitpid(pid, &status, 0) == pid);
+    pid = fork();
+    if (pid == 0)
+        _exit(code);
+    CHECK(waitid(P_PID, (id_t)pid, &info, WEXITED) == 0 && info.si_pid == pid);
+    print("exits %d %d\n", WIFEXITED(status) ? WEXITSTATUS(status) : -1, info.si_code == CLD_EXITED ? info.si_status : -1);
+    pid = fork();
+    if (pid == 0) {
+        syscall(SYS_kill, getpid(), SIGSTOP);
+        _exit(0);
+    }
+    CHECK(waitpid(pid, &status, WUNTRACED) == pid);
+    print("stops %d\n", WIFSTOPPED(status) ? WSTOPSIG(status) : -1);
+    syscall(SYS_kill, pid, SIGKILL);
+    syscall(SYS_wait4, pid, NULL, 0, NULL);
+}
+static void op_names(const char *arg) {
+    struct utsname u;
+    char host[65] = "";
+    (void)arg;
+    CHECK(uname(&u) == 0 && gethostname(host, sizeof host) == 0);
+    print("names %s|%s|%s|%s\n", u.sysname, u.nodename, u.machine, host);
+}
+static void op_drawn(const char *arg) {
+    unsigned bytes = 0;
+    (void)arg;
+    arc4random_buf(&bytes, sizeof bytes);
+    print("drawn %08x %u %08x\n", arc4random(), arc4random_uniform(6), bytes);
 }
 
 /* Milliseconds of processor time of this thread since the last one. */
@@ -960,9 +1006,9 @@ static void op_again(const char *arg) {
     current = open(current_path, O_RDWR);
     CHECK(current >= 0);
 }
-static void op_remove(const char *arg) {
+static void op_remove_file(const char *arg) {
     errno = UNTOUCHED;
-    say_ok("remove", unlink(arg && *arg ? arg : current_path));
+    say_ok("remove-file", unlink(arg && *arg ? arg : current_path));
 }
 static void op_replace(const char *arg) {
     errno = UNTOUCHED;
@@ -1155,9 +1201,10 @@ static const struct say_op ops[] = {
     OP(fork) OP(vfork) OP(posix_spawn) OP(posix_spawnp) OP(execve) OP(execveat) OP(fexecve) OP(execv) OP(execvp) OP(execvpe)
     OP(execl) OP(execlp) OP(execle) OP(pthread_create) OP(getrandom) OP(getentropy)
     OP(syscall_write) OP(syscall_getrandom) OP(io_uring_setup)
-    OP(handle) {"write-in-handler", op_write_in_handler}, OP(raise) OP(cpu) OP(resident) OP(heart) OP(gap)
+    OP(handle) {"write-in-handler", op_write_in_handler}, {"raise-signal", op_raise_signal}, {"send-signal", op_send_signal},
+    OP(exits) OP(names) OP(drawn) OP(cpu) OP(resident) OP(heart) OP(gap)
     OP(nonblock) OP(direct) OP(dup) OP(offset) OP(rewind) OP(content) OP(timer) OP(chdir) OP(umask) OP(exit)
-    OP(create) OP(again) OP(remove) OP(replace) OP(hold) {"let-go", op_let_go}, OP(descriptors) {"close-all", op_close_all},
+    OP(create) OP(again) {"remove-file", op_remove_file}, OP(replace) OP(hold) {"let-go", op_let_go}, OP(descriptors) {"close-all", op_close_all},
     OP(here) OP(there) OP(append) OP(cached) OP(map) OP(mapped) OP(text) OP(read_text) OP(fresh) OP(random) OP(urandom)
     {"in-thread", op_in_thread}, {"in-child", op_in_child},
 /* clang-format on */
