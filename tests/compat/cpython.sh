@@ -35,7 +35,7 @@ outcomes() { # HOW UNIT FILE
   extra=()
   [ "$2" != test_sqlite3 ] || extra=(PYTHONPATH="$source/alone")
   # sockets of virtual machines hang where there is no host to answer
-  within "$1" "$3" 420 "$python" -m test --timeout 150 --junit-xml "$3.xml" -i '*VSOCK*' -v "$2"
+  within "$1" "$3" 960 "$python" -m test --timeout 900 --junit-xml "$3.xml" -i '*VSOCK*' -v "$2"
   "$python" - "$3.xml" >"$3" <<'END'
 import sys, xml.etree.ElementTree as tree
 try:

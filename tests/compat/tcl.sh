@@ -11,6 +11,7 @@ all=(chan chanio clock cmdAH cmdMZ encoding env event exec fCmd fileName fileSys
   ioTrans iogt load main pid pwd regexp safe socket source tcltest thread timer unixFCmd unixFile unixInit unixNotfy zlib language)
 
 known['env/env-[234].*']="the environment of a child holds LD_PRELOAD and FAULTSHIM_SESSION"
+known[cmdMZ/cmdMZ-6.6]="measures time"
 
 prepare() {
   fetch_source tcl8.6 tcl8.6
