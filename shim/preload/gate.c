@@ -134,7 +134,10 @@ bool fsh_can_write(const void *p, size_t n) {
 
 /* symlinkat(2) copies the text of the link before it finds that the descriptor is none. */
 bool fsh_can_read_path(const char *path) {
-    return (uintptr_t)path >= PAGE && fsh_sys3(SYS_symlinkat, path, -1, "x") == -EBADF;
+    if ((uintptr_t)path < PAGE)
+        return false;
+    long e = fsh_sys3(SYS_symlinkat, path, -1, "x");
+    return e == -EBADF || e == -ENOENT; /* of an empty name: ENOENT */
 }
 
 /* Sums of more than SSIZE_MAX are refused: readv(2), EINVAL. */

@@ -220,8 +220,15 @@ OP(mkfifoat, say_ok, mkfifoat(AT_FDCWD, fresh(), 0600))
 OP(stat, say_ok, stat(current_path, &(struct stat){0}))
 OP(lstat, say_ok, lstat(current_path, &(struct stat){0}))
 OP(fstat, say_ok, fstat(current, &(struct stat){0}))
-OP(fstatat, say_ok, fstatat(AT_FDCWD, current_path, &(struct stat){0}, 0))
-OP(statx, say_ok, statx(AT_FDCWD, current_path, 0, STATX_ALL, &(struct statx){0}))
+/* By its path, or by the descriptor where there is no path. */
+static bool has_path(void) {
+    return current < 0 || lseek(current, 0, SEEK_CUR) >= 0;
+}
+OP(fstatat, say_ok,
+   has_path() ? fstatat(AT_FDCWD, current_path, &(struct stat){0}, 0) : fstatat(current, "", &(struct stat){0}, AT_EMPTY_PATH))
+OP(statx, say_ok,
+   has_path() ? statx(AT_FDCWD, current_path, 0, STATX_ALL, &(struct statx){0})
+              : statx(current, "", AT_EMPTY_PATH, STATX_ALL, &(struct statx){0}))
 /* fstat by its other name, as libc makes it */
 OP(statx_empty, say_ok, statx(current, "", AT_EMPTY_PATH, STATX_ALL, &(struct statx){0}))
 OP(access, say_ok, access(current_path, R_OK))
