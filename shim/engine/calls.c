@@ -42,14 +42,25 @@ enum { ON_FILES, ON_NOTHING, ON_EITHER };
 #define ROLES(...)            ROLES_(__VA_ARGS__)
 #define WITHOUT(where, class) ((where) == ON_FILES ? C_NONE : (where) == ON_EITHER ? C_MEMORY_MAP : (class))
 #define WITH(where, class)    ((where) == ON_NOTHING ? C_NONE : (class))
+/* All lists of errnos, one behind the other; rows say where theirs begins. */
+#define E(...) (sizeof((const int16_t[]){__VA_ARGS__, 0}) / sizeof(int16_t))
+#define E0     1
+static const struct errnos {
+#define CALL(name, file, sock, pipe, nr, door, ret, fail, args, roles, errs, errs_sock, errs_pipe, page)                           \
+    int16_t name##_files[errs], name##_sockets[errs_sock], name##_pipes[errs_pipe];
+#include "calls.def"
+#undef E
+#undef E0
 #define E(...)                                                                                                                     \
-    (const int[]) {                                                                                                                \
-        __VA_ARGS__, 0                                                                                                             \
-    }
+    { __VA_ARGS__, 0 }
 #define E0                                                                                                                         \
-    (const int[]) {                                                                                                                \
-        0                                                                                                                          \
-    }
+    { 0 }
+} errnos = {
+#define CALL(name, file, sock, pipe, nr, door, ret, fail, args, roles, errs, errs_sock, errs_pipe, page)                           \
+    .name##_files = errs, .name##_sockets = errs_sock, .name##_pipes = errs_pipe,
+#include "calls.def"
+};
+#define AT(member) (offsetof(struct errnos, member) / sizeof(int16_t))
 
 const struct fsh_call_row fsh_calls[FSH_CALLS] = {
 #define CALL(name, file, sock, pipe, nr, door, ret, fail, args, roles, errs, errs_sock, errs_pipe, page)                           \
@@ -61,7 +72,7 @@ const struct fsh_call_row fsh_calls[FSH_CALLS] = {
                      DOOR_##door,                                                                                                  \
                      {WITHOUT(WHERE(roles), file), WITH(WHERE(roles), file), sock, sock, pipe, pipe},                              \
                      ROLES(roles),                                                                                                 \
-                     {errs, errs, errs_sock, errs_sock, errs_pipe, errs_pipe}},
+                     {AT(name##_files), AT(name##_sockets), AT(name##_pipes)}},
 #include "calls.def"
 };
 
@@ -82,8 +93,8 @@ const char *const fsh_kind_names[FSH_KINDS] = {
 };
 
 static const struct {
-    const char *symbol;
-    enum fsh_call call;
+    char symbol[28];
+    uint16_t call;
 } aliases[] = {
 #define ALIAS(symbol, name, file) {#symbol, CALL_##name},
 #include "calls.def"
@@ -99,7 +110,7 @@ int fsh_call_by_name(const char *name, size_t len) {
             return i;
     for (size_t i = 0; i < sizeof aliases / sizeof *aliases; i++)
         if (same(aliases[i].symbol, name, len))
-            return (int)aliases[i].call;
+            return aliases[i].call;
     return -1;
 }
 
@@ -127,10 +138,15 @@ bool fsh_is_lock(int command) {
            command == F_OFD_GETLK;
 }
 
+const int16_t *fsh_call_errnos(enum fsh_call call, enum fsh_kind kind) {
+    unsigned column = kind <= FSH_ON_FILE ? 0 : kind <= FSH_ON_DGRAM ? 1 : 2;
+    return (const int16_t *)&errnos + fsh_calls[call].errnos[column];
+}
+
 bool fsh_call_allows(enum fsh_call call, enum fsh_kind kind, int e) {
     if (fsh_calls[call].class_of[kind] == C_NONE)
         return false;
-    for (const int *p = fsh_calls[call].errnos[kind]; *p; p++)
+    for (const int16_t *p = fsh_call_errnos(call, kind); *p; p++)
         if (*p == e)
             return true;
     return false;

@@ -76,15 +76,15 @@ struct fsh_roles {
 };
 
 struct fsh_call_row {
-    const char *name;
-    const char *page;
+    char name[28]; /* in place: a table without pointers needs no relocation when a process starts */
+    char page[32];
     int16_t sysno;
     uint8_t arity;
     uint8_t fail;
     uint8_t door;                /* enum fsh_door */
     uint8_t class_of[FSH_KINDS]; /* C_NONE where the call never meets that kind */
     struct fsh_roles roles;
-    const int *errnos[FSH_KINDS]; /* ended by 0 */
+    uint16_t errnos[3]; /* of files or nothing, sockets, pipes: where fsh_call_errnos finds them */
 };
 
 struct fsh_class_row {
@@ -111,6 +111,8 @@ bool fsh_is_lock(int command);
 static inline bool fsh_fails_by_eai(uint8_t fail) {
     return fail == F_EAI || fail == F_HERR || fail == F_HERR_R || fail == F_RES;
 }
+/* The errnos that `call` may report on `kind`, ended by 0. */
+const int16_t *fsh_call_errnos(enum fsh_call call, enum fsh_kind kind);
 /* Whether errno `e` (an EAI_ code for getaddrinfo) may come back from `call` on `kind`. */
 bool fsh_call_allows(enum fsh_call call, enum fsh_kind kind, int e);
 /* Whether data goes out of the program (write, send) or comes in (read, recv). */

@@ -60,8 +60,8 @@ every_errno() { # KIND CALL HOW ERRNO...
     EAGAIN | EWOULDBLOCK | EINPROGRESS | EALREADY)
       rules[n - 1]+=' any-errno=yes' ;;
     esac
-    op=$call
-    case $call in sleep) op=sleep:7 ;; dup | chdir) op=try-$call ;; esac
+    op=try-$call
+    [ "$call" != sleep ] || op=sleep:7
     case $call in close) ops+=(on:"${kind/sock/unix}" close) ;; *) ops+=("$op") ;; esac
   done
   [ "$n" -gt 0 ] || return 0

@@ -75,11 +75,10 @@ load ../common
   for name in $(sed -n 's/^CALL(\([a-z0-9_]*\),.*/\1/p' "$top/shim/engine/calls.def"); do
     case " ${ops[*]} $not" in *" $name "*) continue ;; esac
     case $name in
-    tee | vmsplice) ops+=(on:pipe "$name" on:file write) ;;
+    tee | vmsplice) ops+=(on:pipe try-"$name" on:file write) ;;
     eventfd_*) ops+=(on:event "$name" on:file write) ;;
     getsockopt | setsockopt | getsockname | getpeername | sockatmark) ops+=(on:unix "$name" on:file write) ;;
-    dup | chdir) ops+=(try-"$name") ;;
-    *) ops+=("$name") ;;
+    *) ops+=(try-"$name") ;;
     esac
   done
   for variant in say say64; do

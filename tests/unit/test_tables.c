@@ -51,7 +51,7 @@ static void every_listed_error_has_a_name(void **state) {
     (void)state;
     for (unsigned i = 0; i < FSH_CALLS; i++)
         for (unsigned k = 0; k < FSH_KINDS; k++)
-            for (const int *e = fsh_calls[i].errnos[k]; *e; e++) {
+            for (const int16_t *e = fsh_call_errnos(i, k); *e; e++) {
                 if (!fsh_errno_name(*e))
                     fail_msg("%s: error %d has no name", fsh_calls[i].name, *e);
                 assert_true((*e < 0) == fsh_fails_by_eai(fsh_calls[i].fail));
@@ -62,7 +62,7 @@ static void what_can_fail_says_how(void **state) {
     (void)state;
     for (unsigned i = 0; i < FSH_CALLS; i++)
         for (unsigned k = 0; k < FSH_KINDS; k++)
-            if (fsh_fault_fits(FAULT_ERROR, i, k) && !fsh_calls[i].errnos[k][0])
+            if (fsh_fault_fits(FAULT_ERROR, i, k) && !fsh_call_errnos(i, k)[0])
                 fail_msg("%s on %s can fail and lists no error", fsh_calls[i].name, fsh_kind_names[k]);
 }
 

@@ -2,10 +2,10 @@
  *
  *   say on:file write:100 x3:write:10 fsync close
  *
- * Every call of the table has an operation of its name (here or in say_calls.c; dup and chdir are try-dup and try-chdir), so a case
- * can ask for exactly the calls that it is about and read the effect of a fault off one line: "write 100", "write -1 EIO", "malloc
- * NULL ENOMEM". A call that succeeds and changes errno adds " errno-changed"; data that comes in other than it went out adds "
- * bits=N bytes=M" (how much of it differs).
+ * Every call of the table has an operation of its name, here or in say_calls.c, so a case can ask for exactly the calls that it is
+ * about and read the effect of a fault off one line: "write 100", "write -1 EIO", "malloc NULL ENOMEM". Where an operation of say's
+ * own has the name of a call (dup, remove), try-NAME is the call. A call that succeeds and changes errno adds " errno-changed";
+ * data that comes in other than it went out adds " bits=N bytes=M" (how much of it differs).
  *
  * Where an operation needs a descriptor it takes the current one, which `on:KIND` makes: file[:PATH], tcp, udp, unix, dgram,
  * pipe, event, fd:NUMBER. Nothing here allocates or uses stdio, so that counts are those of the operations. */
@@ -1207,9 +1207,17 @@ static const struct say_op ops[] = {
     OP(create) OP(again) {"remove-file", op_remove_file}, OP(replace) OP(hold) {"let-go", op_let_go}, OP(descriptors) {"close-all", op_close_all},
     OP(here) OP(there) OP(append) OP(cached) OP(map) OP(mapped) OP(text) OP(read_text) OP(fresh) OP(random) OP(urandom)
     {"in-thread", op_in_thread}, {"in-child", op_in_child},
-/* clang-format on */
+    /* clang-format on */
+    {NULL, NULL},
 #undef OP
 };
+
+static const struct say_op *find_op(const struct say_op *list, const char *name, size_t len) {
+    for (; list->name; list++)
+        if (strlen(list->name) == len && !strncmp(list->name, name, len))
+            return list;
+    return NULL;
+}
 
 static void run(const char *op) {
     char *end;
@@ -1220,18 +1228,17 @@ static void run(const char *op) {
             run(end + 1);
         return;
     }
+    /* try-OP: the call of that name, where say itself has an operation that is called so too */
+    bool tries = !strncmp(op, "try-", 4);
+    op += tries ? 4 : 0;
     size_t len = strcspn(op, ":");
-    const char *arg = op[len] ? op + len + 1 : "";
-    for (size_t i = 0; i < sizeof ops / sizeof *ops; i++)
-        if (strlen(ops[i].name) == len && !strncmp(ops[i].name, op, len)) {
-            ops[i].run(arg);
-            return;
-        }
-    for (const struct say_op *more = more_ops; more->name; more++)
-        if (strlen(more->name) == len && !strncmp(more->name, op, len)) {
-            more->run(arg);
-            return;
-        }
+    const struct say_op *found = find_op(tries ? more_ops : ops, op, len);
+    if (!found)
+        found = find_op(tries ? ops : more_ops, op, len);
+    if (found) {
+        found->run(op[len] ? op + len + 1 : "");
+        return;
+    }
     print("%s unknown\n", op);
     _exit(2);
 }

@@ -666,7 +666,7 @@ OP(kill, say_ok, kill(getpid(), 0))
 OP(killpg, say_ok, killpg(getpgrp(), 0))
 OP(tgkill, say_ok, tgkill(getpid(), gettid(), 0))
 OP(tkill, say_ok, syscall(SYS_tkill, gettid(), 0))
-OP(raise, say_ok, raise(SIGURG))
+OP(try_raise, say_as, "raise", raise(SIGURG))
 OP(pthread_kill, say_number, pthread_kill(pthread_self(), 0))
 OP(sigqueue, say_ok, sigqueue(getpid(), 0, (union sigval){.sival_int = 1}))
 OP(pthread_sigqueue, say_number, pthread_sigqueue(pthread_self(), 0, (union sigval){.sival_int = 1}))
@@ -836,12 +836,12 @@ const struct say_op more_ops[] = {
     {"fgetxattr", op_fgetxattr}, {"flistxattr", op_flistxattr}, {"fremovexattr", op_fremovexattr}, {"statfs", op_statfs},
     {"fstatfs", op_fstatfs}, {"statvfs", op_statvfs}, {"fstatvfs", op_fstatvfs}, {"opendir", op_opendir},
     {"fdopendir", op_fdopendir}, {"readdir", op_readdir}, {"readdir_r", op_readdir_r}, {"closedir", op_closedir},
-    {"getdents", op_getdents}, {"getdents64", op_getdents64}, {"fchdir", op_fchdir}, {"try-chdir", op_try_chdir},
+    {"getdents", op_getdents}, {"getdents64", op_getdents64}, {"fchdir", op_fchdir}, {"chdir", op_try_chdir},
     {"getcwd", op_getcwd}, {"chroot", op_chroot}, {"mount", op_mount}, {"umount2", op_umount2}, {"fcntl", op_fcntl},
     {"ioctl", op_ioctl}, {"inotify_init", op_inotify_init}, {"inotify_init1", op_inotify_init1},
     {"inotify_add_watch", op_inotify_add_watch}, {"inotify_rm_watch", op_inotify_rm_watch}, {"fanotify_init", op_fanotify_init},
     {"fanotify_mark", op_fanotify_mark}, {"flock", op_flock}, {"lockf", op_lockf}, {"fcntl_lock", op_fcntl_lock},
-    {"try-dup", op_try_dup}, {"dup2", op_dup2}, {"dup3", op_dup3}, {"fclose", op_fclose}, {"pidfd_getfd", op_pidfd_getfd},
+    {"dup", op_try_dup}, {"dup2", op_dup2}, {"dup3", op_dup3}, {"fclose", op_fclose}, {"pidfd_getfd", op_pidfd_getfd},
     {"pipe2", op_pipe2}, {"socketpair", op_socketpair}, {"eventfd", op_eventfd}, {"eventfd_read", op_eventfd_read},
     {"eventfd_write", op_eventfd_write}, {"mq_close", op_mq_close}, {"mq_unlink", op_mq_unlink}, {"mq_getattr", op_mq_getattr},
     {"mq_setattr", op_mq_setattr}, {"mq_notify", op_mq_notify}, {"mq_send", op_mq_send}, {"mq_timedsend", op_mq_timedsend},
@@ -892,7 +892,7 @@ const struct say_op more_ops[] = {
     {"pthread_timedjoin_np", op_pthread_timedjoin_np}, {"pthread_clockjoin_np", op_pthread_clockjoin_np},
     {"pthread_tryjoin_np", op_pthread_tryjoin_np}, {"pthread_detach", op_pthread_detach}, {"pthread_cancel", op_pthread_cancel},
     {"sched_yield", op_sched_yield}, {"kill", op_kill}, {"killpg", op_killpg}, {"tgkill", op_tgkill}, {"tkill", op_tkill},
-    {"raise", op_raise}, {"pthread_kill", op_pthread_kill}, {"sigqueue", op_sigqueue}, {"pthread_sigqueue", op_pthread_sigqueue},
+    {"raise", op_try_raise}, {"pthread_kill", op_pthread_kill}, {"sigqueue", op_sigqueue}, {"pthread_sigqueue", op_pthread_sigqueue},
     {"pidfd_open", op_pidfd_open}, {"pidfd_send_signal", op_pidfd_send_signal}, {"signalfd", op_signalfd},
     {"sigtimedwait", op_sigtimedwait}, {"sigwaitinfo", op_sigwaitinfo}, {"sigwait", op_sigwait}, {"wait", op_wait},
     {"waitpid", op_waitpid}, {"wait3", op_wait3}, {"wait4", op_wait4}, {"waitid", op_waitid}, {"system", op_system},
