@@ -130,19 +130,8 @@ static int list(struct ctl *c) {
     return 0;
 }
 
-/* The run that a process belongs to is the one that has it in its table. */
-static bool has_process(const struct fsh_live *live, uint64_t pid) {
-    for (unsigned i = 0; i < FSH_PROCESSES; i++)
-        if (live->session.processes[i].pid == pid)
-            return true;
-    return false;
-}
-
 static const struct fsh_live *find_live(struct ctl *c) {
-    const struct fsh_live *found = NULL;
-    for (size_t i = 0; i < c->lives.n; i++)
-        if (c->pid ? has_process(&c->lives.v[i], c->pid) : c->lives.n == 1)
-            found = &c->lives.v[i];
+    const struct fsh_live *found = c->pid ? fsh_lives_with(&c->lives, c->pid) : c->lives.n == 1 ? &c->lives.v[0] : NULL;
     if (found)
         return found;
     if (c->pid)

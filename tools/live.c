@@ -138,6 +138,15 @@ bool fsh_lives_find(struct fsh_lives *lives) {
     return good;
 }
 
+/* By the run's table of processes: one that has closed the session is in it too. */
+const struct fsh_live *fsh_lives_with(const struct fsh_lives *lives, uint64_t pid) {
+    for (size_t i = 0; i < lives->n; i++)
+        for (unsigned p = 0; p < FSH_PROCESSES; p++)
+            if (lives->v[i].session.processes[p].pid == pid)
+                return &lives->v[i];
+    return NULL;
+}
+
 void fsh_lives_free(struct fsh_lives *lives) {
     for (size_t i = 0; i < lives->n; i++)
         fsh_live_close(&lives->v[i]);

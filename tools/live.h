@@ -25,6 +25,9 @@ struct fsh_lives {
 bool fsh_lives_find(struct fsh_lives *lives);
 void fsh_lives_free(struct fsh_lives *lives);
 
+/* The run that a process belongs to; NULL if none of them does. */
+const struct fsh_live *fsh_lives_with(const struct fsh_lives *lives, uint64_t pid);
+
 /* The session in a trace, whether or not processes of it can be seen. False after a message. */
 bool fsh_live_open(struct fsh_live *live, const char *path);
 void fsh_live_close(struct fsh_live *live);

@@ -3,6 +3,7 @@
 
 #include <linux/futex.h>
 
+#include "draw.h"
 #include "sys.h"
 
 struct fsh_standing fsh_phase_stands(const struct fsh_session *session, const struct fsh_profile *profile, unsigned i, uint64_t now,
@@ -76,6 +77,22 @@ uint64_t fsh_rule_threshold_now(const struct fsh_session *session, const struct 
         levels.runs[i] = s.runs;
     }
     return fsh_rule_threshold(profile, rule, &levels, &override);
+}
+
+void fsh_count_outcome(const struct fsh_session *session, uint64_t outcome, uint64_t amount) {
+    enum { TRIES = 64 };
+    for (uint64_t i = fsh_mix(outcome), end = i + TRIES; i != end; i++) {
+        struct fsh_outcome_state *state = &session->outcomes[i % FSH_OUTCOMES];
+        uint64_t what = atomic_load_explicit(&state->what, memory_order_relaxed);
+        if (what == 0 && atomic_compare_exchange_strong(&state->what, &what, outcome))
+            what = outcome;
+        if (what == outcome) {
+            atomic_fetch_add_explicit(&state->n, 1, memory_order_relaxed);
+            atomic_fetch_add_explicit(&state->amount, amount, memory_order_relaxed);
+            return;
+        }
+    }
+    atomic_fetch_add_explicit(&session->header->uncounted, 1, memory_order_relaxed);
 }
 
 void fsh_session_changed(const struct fsh_session *session) {

@@ -30,6 +30,9 @@ struct fsh_override fsh_override_of(const struct fsh_rule_state *state);
 /* The rule's threshold at this moment, from the session alone. */
 uint64_t fsh_rule_threshold_now(const struct fsh_session *session, const struct fsh_profile *profile, const struct fsh_rule *rule);
 
+/* A fault for the counts that `faultshim stats` shows. */
+void fsh_count_outcome(const struct fsh_session *session, uint64_t outcome, uint64_t amount);
+
 /* Something has changed: threads that decide will see it, threads that are held look again. */
 void fsh_session_changed(const struct fsh_session *session);
 

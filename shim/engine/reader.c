@@ -617,6 +617,13 @@ const struct fsh_control *fsh_reader_control(const struct fsh_reader *r) {
     return control.len >= sizeof(struct fsh_control) && r->header.control.offset % 8 == 0 ? (const void *)control.data : NULL;
 }
 
+const struct fsh_outcome_state *fsh_reader_outcomes(const struct fsh_reader *r, unsigned *n) {
+    struct fsh_text outcomes = region(r, &r->header.outcomes);
+    size_t entries = outcomes.len / sizeof(struct fsh_outcome_state);
+    *n = r->header.outcomes.offset % 8 ? 0 : entries < FSH_OUTCOMES ? (unsigned)entries : FSH_OUTCOMES;
+    return (const void *)outcomes.data;
+}
+
 const char *fsh_reader_call_name(const struct fsh_reader *r, unsigned call) {
     return call < r->n_calls ? r->calls[call] : "?";
 }

@@ -90,6 +90,8 @@ void fsh_reader_close(struct fsh_reader *reader);
 const struct fsh_header *fsh_reader_header(const struct fsh_reader *reader);
 /* As it stood when the trace was opened; NULL if the file is too short for it. */
 const struct fsh_control *fsh_reader_control(const struct fsh_reader *reader);
+/* The table of outcomes, *n entries. */
+const struct fsh_outcome_state *fsh_reader_outcomes(const struct fsh_reader *reader, unsigned *n);
 struct fsh_text fsh_reader_meta(const struct fsh_reader *reader, enum fsh_meta tag);
 const char *fsh_reader_call_name(const struct fsh_reader *reader, unsigned call); /* "?" if unknown */
 const char *fsh_reader_fault_name(const struct fsh_reader *reader, unsigned fault);

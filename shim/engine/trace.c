@@ -141,7 +141,7 @@ bool fsh_env_is_recorded(const char *entry) {
 /* --- laying out a session --- */
 
 struct layout {
-    struct fsh_region meta, processes, rules, keys, rings, script, departures, audit, control;
+    struct fsh_region meta, processes, rules, keys, rings, script, departures, audit, control, outcomes;
     uint64_t units;
 };
 
@@ -198,6 +198,7 @@ static void lay_out(struct layout *l, const struct meta_item *items, const struc
     at = place(&l->rules, at, params->n_rules * sizeof(struct fsh_rule_state));
     at = place(&l->rings, at, FSH_RINGS * sizeof(struct fsh_ring_state));
     at = place(&l->control, at, sizeof(struct fsh_control));
+    at = place(&l->outcomes, at, FSH_OUTCOMES * sizeof(struct fsh_outcome_state));
     at = place(&l->keys, at, params->shared_keys ? FSH_KEYS * sizeof(struct fsh_key_state) : 0);
     at = place(&l->departures, at, FSH_DEPARTURES * sizeof(struct fsh_departure));
     at = place(&l->audit, at, params->audit ? FSH_AUDITED * sizeof(struct fsh_audited) : 0);
@@ -223,6 +224,7 @@ static void locate(struct fsh_session *s) {
     s->departures = (void *)(base + s->header->departures.offset);
     s->audited = s->header->audit.size ? (void *)(base + s->header->audit.offset) : NULL;
     s->control = (void *)(base + s->header->control.offset);
+    s->outcomes = (void *)(base + s->header->outcomes.offset);
     s->keys = s->header->keys.size ? (void *)(base + s->header->keys.offset) : NULL;
 }
 
@@ -248,6 +250,7 @@ static void fill_header(struct fsh_header *h, const struct layout *l, const stru
     h->departures = l->departures;
     h->audit = l->audit;
     h->control = l->control;
+    h->outcomes = l->outcomes;
     h->units = l->units;
     h->ring_data = fsh_ring_data_offset(h->n_rules, h->n_calls);
     h->ring_pages = fsh_ring_pages(h->n_rules, h->n_calls);
@@ -338,6 +341,7 @@ static bool header_is_sound(const struct fsh_header *h, uint64_t file_size) {
            (h->audit.size == 0 || region_fits(&h->audit, h->units, FSH_AUDITED * sizeof(struct fsh_audited))) &&
            (h->keys.size == 0 || region_fits(&h->keys, h->units, FSH_KEYS * sizeof(struct fsh_key_state))) &&
            region_fits(&h->script, h->units, 0) && region_fits(&h->control, h->units, sizeof(struct fsh_control)) &&
+           region_fits(&h->outcomes, h->units, FSH_OUTCOMES * sizeof(struct fsh_outcome_state)) &&
            h->ring_data == fsh_ring_data_offset(h->n_rules, h->n_calls) && h->ring_pages == fsh_ring_pages(h->n_rules, h->n_calls);
 }
 

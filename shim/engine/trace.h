@@ -34,6 +34,7 @@ enum {
     FSH_DEPARTURES = 128,      /* programs at a time that have been started and have not joined */
     FSH_AUDITED = 1 << 14,     /* threads at a time, with --audit */
     FSH_MARKS = 64,            /* marks that are kept; a run may have more */
+    FSH_OUTCOMES = 2048,       /* kinds of faults that are counted, by rule, call and error */
     FSH_SLOTS = 64,            /* contexts that one byte can name */
     FSH_RECORD_MAX = 2048,     /* bytes of one record */
     FSH_TEXT_MAX = 1024,       /* bytes of a name in a record; longer ones are cut */
@@ -86,6 +87,8 @@ struct fsh_header {
     _Atomic uint32_t departed;  /* entries of the table of departures that were ever used */
     _Atomic uint32_t unnoted;   /* departures that found the table full */
     _Atomic uint64_t unaudited; /* threads that found the table of audited threads full */
+    struct fsh_region outcomes;
+    _Atomic uint64_t uncounted; /* faults that found the table of outcomes full */
 };
 
 /* Counters of one rule for the whole run: a cache line, so that rules do not disturb each other. */
@@ -128,6 +131,16 @@ struct fsh_control {
     struct fsh_phase_state phases[FSH_PHASES_MAX];
     struct fsh_mark_state mark[FSH_MARKS];
 };
+
+/* Faults of one rule on one call with one result. */
+struct fsh_outcome_state {
+    _Atomic uint64_t what; /* fsh_outcome; 0 is free */
+    _Atomic uint64_t n, amount;
+};
+
+static inline uint64_t fsh_outcome(unsigned rule, unsigned call, unsigned fault, int error) {
+    return UINT64_C(1) << 63 | (uint64_t)rule << 36 | (uint64_t)call << 24 | (uint64_t)fault << 16 | (uint16_t)error;
+}
 
 /* Counters of one rule and key (a file, a call site) shared by all processes of the run. */
 struct fsh_key_state {
@@ -327,6 +340,7 @@ struct fsh_session {
     struct fsh_ring_state *rings;
     struct fsh_departure *departures;
     struct fsh_control *control;
+    struct fsh_outcome_state *outcomes;
     struct fsh_audited *audited; /* NULL without --audit */
     bool is_file;                /* false: private to this process and its forks, nothing is written */
 };

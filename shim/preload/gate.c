@@ -434,6 +434,7 @@ static COLD void record_fault(struct fsh_thread *t, const struct round *round, c
     }
     fsh_pen_record(&t->pen, &fsh_shim.session, OP_FAULT, f.bytes, f.len);
     t->pen.fired[v->rule]++;
+    fsh_count_outcome(&fsh_shim.session, fsh_outcome(v->rule, c->call, v->fault, v->error), v->amount);
 }
 
 static COLD struct fsh_hit *hand_over(struct fsh_thread *t, struct round *round, const struct fsh_candidates *list,
