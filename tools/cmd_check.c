@@ -263,6 +263,12 @@ static void say_arguments(FILE *out, const struct fsh_fault_spec *f) {
         if (f->net.limit)
             fprintf(out, " by slices of %" PRIu64 " bytes at most", f->net.limit);
         break;
+    case FAULT_REPLY:
+        if (f->net.path)
+            fprintf(out, " with what stands in %s", f->net.path);
+        else
+            fprintf(out, " of %u bytes", f->net.n_text);
+        break;
     case FAULT_STORM:
         fprintf(out, " above %" PRIu64 " open connections", f->net.limit);
         break;

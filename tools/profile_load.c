@@ -220,9 +220,24 @@ static bool join_and_parse(struct fsh_loaded *l, const struct fsh_common *common
     return good && parse(l, arena, "profile") && choose_seed(l, common);
 }
 
+/* What a run would find missing, and could say nobody. */
+static bool have_files(const struct fsh_loaded *l) {
+    for (unsigned i = 0; i < l->profile.n_rules; i++)
+        for (unsigned k = 0; k < l->profile.rules[i].n_faults; k++) {
+            const struct fsh_rule *rule = &l->profile.rules[i];
+            const struct fsh_fault_spec *f = &rule->faults[k];
+            if (f->net.path && access(f->net.path, R_OK) != 0) {
+                fsh_warn("%s:%u: reply's file '%s' can't be read: %s; write the path of one that can", rule->file, f->line,
+                         f->net.path, strerror(errno));
+                return false;
+            }
+        }
+    return true;
+}
+
 bool fsh_load_options(struct fsh_loaded *l, const struct fsh_common *common) {
     struct fsh_arena arena;
-    return join_and_parse(l, common, &arena) && build(l, &arena);
+    return join_and_parse(l, common, &arena) && build(l, &arena) && have_files(l);
 }
 
 bool fsh_load_options_whole(struct fsh_loaded *l, const struct fsh_common *common) {

@@ -162,6 +162,10 @@ bool fsh_call_reads(enum fsh_call call) {
     return roles->out || roles->iov_out || roles->msg_out || (roles->messages && !roles->write);
 }
 
+bool fsh_call_polls(enum fsh_call call) {
+    return fsh_calls[call].class_of[FSH_ON_NONE] == C_NET_POLL && fsh_calls[call].roles.nfds;
+}
+
 bool fsh_call_has_data(enum fsh_call call) {
     const struct fsh_roles *roles = &fsh_calls[call].roles;
     return roles->in || roles->out || roles->iov_in || roles->iov_out || roles->msg_in || roles->msg_out;

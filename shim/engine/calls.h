@@ -118,6 +118,8 @@ bool fsh_call_allows(enum fsh_call call, enum fsh_kind kind, int e);
 /* Whether data goes out of the program (write, send) or comes in (read, recv). */
 bool fsh_call_writes(enum fsh_call call);
 bool fsh_call_reads(enum fsh_call call);
+/* Whether it waits for descriptors: poll, select, epoll_wait. */
+bool fsh_call_polls(enum fsh_call call);
 /* Whether the caller's own buffer holds the data, so that bytes can be changed. */
 bool fsh_call_has_data(enum fsh_call call);
 

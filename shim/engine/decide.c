@@ -275,6 +275,12 @@ void fsh_choose(const struct fsh_rule *rule, uint32_t alternatives, const struct
     case FAULT_CLOSE:
         verdict->amount = spec->net.after;
         break;
+    case FAULT_BLACKHOLE:
+        verdict->amount = fsh_call_writes(facts->call) ? facts->size : 0;
+        break;
+    case FAULT_REPLY:
+        verdict->amount = spec->net.path ? 0 : spec->net.n_text; /* what a file holds is not known everywhere */
+        break;
     case FAULT_STORM:
         verdict->error = spec->n_errnos ? pick_errno(rule, spec, facts, word2) : refusal(facts);
         verdict->amount = spec->net.limit;

@@ -76,8 +76,7 @@ static size_t read_escape(const char *at, size_t left, char *byte) {
     return 1;
 }
 
-/* A text in quotes at the front of *rest, with escapes; it is cut off there. */
-static bool quoted(struct parse *p, struct fsh_word *rest, const char **text, uint32_t *n) {
+bool fsh_fault_text(struct parse *p, const char *what, struct fsh_word *rest, const char **text, uint32_t *n) {
     char quote = rest->n ? *rest->p : '\0', *out = NULL;
     size_t at = 1, len = 0;
     if (quote == '"' || quote == '\'')
@@ -90,12 +89,12 @@ static bool quoted(struct parse *p, struct fsh_word *rest, const char **text, ui
         char byte = rest->p[at++];
         size_t used = byte == '\\' ? read_escape(rest->p + at, rest->n - at, &byte) : 0;
         if (byte == '\\' && !used)
-            return fail(p, "a backslash in replace stands before none of \\ \" ' n r t 0 and xHH; write one of them");
+            return fail(p, "a backslash in %s stands before none of \\ \" ' n r t 0 and xHH; write one of them", what);
         at += used;
         out[len++] = byte;
     }
     if (at >= rest->n)
-        return fail(p, "a quote in replace is never closed; close it (a ';' after a blank starts a comment, even between quotes)");
+        return fail(p, "a quote in %s is never closed; close it (a ';' after a blank starts a comment, even between quotes)", what);
     *rest = (struct fsh_word){rest->p + at + 1, rest->n - at - 1};
     *text = out;
     *n = (uint32_t)len;
@@ -104,12 +103,12 @@ static bool quoted(struct parse *p, struct fsh_word *rest, const char **text, ui
 
 bool fsh_fault_replace(struct parse *p, struct fsh_fault_spec *spec, struct fsh_word value, struct fsh_word *rest) {
     struct fsh_word text = {value.p, (size_t)(rest->p + rest->n - value.p)};
-    if (!quoted(p, &text, &spec->from, &spec->n_from))
+    if (!fsh_fault_text(p, "replace", &text, &spec->from, &spec->n_from))
         return false;
     if (!fsh_word_begins(text, "->"))
         return fail(p, "replace has no '->' after its first text; write replace=\"OLD\"->\"NEW\"");
     text = (struct fsh_word){text.p + 2, text.n - 2};
-    if (!quoted(p, &text, &spec->to, &spec->n_to))
+    if (!fsh_fault_text(p, "replace", &text, &spec->to, &spec->n_to))
         return false;
     *rest = text;
     spec->how = CORRUPT_REPLACE;

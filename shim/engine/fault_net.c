@@ -66,6 +66,91 @@ static bool storm_argument(struct parse *p, struct fsh_fault_spec *spec, struct 
     return fsh_parse_value(p, "limit", word, &spec->net.limit, fsh_value_count);
 }
 
+/* The bytes of a reply, as they stand in the line: quotes and escapes; or @FILE. */
+static bool reply_argument(struct parse *p, struct fsh_fault_spec *spec, struct fsh_word word, struct fsh_word *rest) {
+    struct fsh_net_spec *net = &spec->net;
+    struct fsh_word value;
+    bool quoted = word.p[-1] == '"' || word.p[-1] == '\'';
+    if (!quoted && fsh_fault_argument(word, "length", &value)) {
+        if (!fsh_word_is(value, "auto"))
+            return fail(p, "length has no '%.*s'; write length=auto", FSH_WORD(value));
+        return net->auto_length = true;
+    }
+    if (!quoted && (!word.n || *word.p != '@'))
+        return fail(p, "reply has no quotes around '%.*s'; write reply \"TEXT\", or reply @FILE", FSH_WORD(word));
+    if (net->text || net->path)
+        return fail(p, "reply has two texts; write one");
+    if (!quoted) {
+        net->path = fsh_arena_text(p->arena, word.p + 1, word.n - 1);
+        return net->path ? word.n > 1 || fail(p, "reply @ names no file; write reply @FILE") : fsh_parse_full(p);
+    }
+    struct fsh_word text = {word.p - 1, (size_t)(rest->p + rest->n - word.p) + 1};
+    if (!fsh_fault_text(p, "reply", &text, &net->text, &net->n_text))
+        return false;
+    *rest = text;
+    return true;
+}
+
+static const char *find(const char *text, size_t n, const char *what) {
+    size_t len = strlen(what);
+    for (size_t i = 0; i + len <= n; i++)
+        if (!memcmp(text + i, what, len))
+            return text + i;
+    return NULL;
+}
+
+static size_t add(char *out, size_t at, const char *text, size_t n) {
+    memcpy(out + at, text, n);
+    return at + n;
+}
+
+static size_t add_length(char *out, size_t at, size_t length) {
+    char digits[24], *p = digits + sizeof digits;
+    do
+        *--p = (char)('0' + length % 10);
+    while (length /= 10);
+    at = add(out, at, "Content-Length: ", 16);
+    return add(out, at, p, (size_t)(digits + sizeof digits - p));
+}
+
+size_t fsh_reply_compose(char *out, const char *text, size_t n) {
+    const char *end = find(text, n, "\r\n\r\n");
+    const char *line = end ? "\r\n" : "\n";
+    if (!end)
+        end = find(text, n, "\n\n");
+    if (!end) { /* a header that is not closed */
+        while (n && (text[n - 1] == '\n' || text[n - 1] == '\r'))
+            n--;
+        end = text + n;
+        line = "\r\n";
+    }
+    size_t head = (size_t)(end - text), gap = strlen(line), body = head + 2 * gap < n ? n - head - 2 * gap : 0;
+    size_t at = add(out, 0, text, head);
+    at = add(out, at, line, gap);
+    at = add_length(out, at, body);
+    at = add(out, at, line, gap);
+    at = add(out, at, line, gap);
+    return add(out, at, text + n - body, body);
+}
+
+static bool finish_reply(struct parse *p, struct fsh_fault_spec *spec) {
+    struct fsh_net_spec *net = &spec->net;
+    if (!net->path && !net->n_text)
+        return fail(p, "reply has no text; write reply \"TEXT\", or reply @FILE");
+    if (!net->auto_length || net->path)
+        return true;
+    if (net->n_text < 5 || memcmp(net->text, "HTTP/", 5) != 0)
+        return fail(p, "length=auto is for replies of HTTP, which begin with HTTP/; leave it out");
+    if (find(net->text, net->n_text, "Content-Length:"))
+        return fail(p, "the reply has a Content-Length already; leave out one of it and length=auto");
+    char *out = fsh_arena_get(p->arena, net->n_text + FSH_REPLY_ROOM);
+    if (!out)
+        return fsh_parse_full(p);
+    net->n_text = (uint32_t)fsh_reply_compose(out, net->text, net->n_text);
+    net->text = out;
+    return true;
+}
+
 bool fsh_fault_net_argument(struct parse *p, struct fsh_fault_spec *spec, struct fsh_word word, struct fsh_word *rest) {
     switch (spec->kind) {
     case FAULT_SHORT:
@@ -75,6 +160,8 @@ bool fsh_fault_net_argument(struct parse *p, struct fsh_fault_spec *spec, struct
     case FAULT_RESET:
     case FAULT_CLOSE:
         return after_argument(p, spec, word);
+    case FAULT_REPLY:
+        return reply_argument(p, spec, word, rest);
     case FAULT_STORM:
         return storm_argument(p, spec, word);
     default:
@@ -83,6 +170,8 @@ bool fsh_fault_net_argument(struct parse *p, struct fsh_fault_spec *spec, struct
 }
 
 bool fsh_fault_net_finish(struct parse *p, struct fsh_fault_spec *spec) {
+    if (spec->kind == FAULT_REPLY)
+        return finish_reply(p, spec);
     if (spec->kind == FAULT_STORM && !spec->net.limit)
         return fail(p, "storm has no limit; write the number of connections that may be open, as in storm 10");
     return true;

@@ -87,8 +87,12 @@ static bool fits_socket(enum fsh_fit fit, const struct fsh_call_row *row, enum f
         return moves && (stream || moves_datagrams(row));
     case FIT_SEND:
         return class == C_NET_SEND && (roles->in || roles->iov_in || roles->msg_in);
+    case FIT_REPLY:
+        return stream && fits_socket(FIT_SEND, row, kind);
     case FIT_STREAM:
         return stream && (moves || class == C_NET_CONNECT);
+    case FIT_LINK:
+        return class == C_NET_CONNECT || (moves && (stream || moves_datagrams(row)));
     case FIT_FLOW:
         return stream && moves;
     case FIT_CONNECT:

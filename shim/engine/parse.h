@@ -92,6 +92,8 @@ bool fsh_fault_errno(struct parse *p, struct fsh_fault_spec *spec, struct fsh_wo
 /* DURATION or DURATION..DURATION, SIZE or SIZE..SIZE: the fault's amount. */
 bool fsh_fault_amount(struct parse *p, struct fsh_fault_spec *spec, const char *what, struct fsh_word word,
                       const char *(*read)(struct fsh_word, uint64_t *));
+/* A text in quotes at the front of *rest, with escapes; it is cut off there. */
+bool fsh_fault_text(struct parse *p, const char *what, struct fsh_word *rest, const char **text, uint32_t *n);
 /* replace="OLD"->"NEW": the texts may hold blanks, so they are read from the line itself. */
 bool fsh_fault_replace(struct parse *p, struct fsh_fault_spec *spec, struct fsh_word value, struct fsh_word *rest);
 /* fault_more.c: the kinds that fault_line.c leaves to it, argument by argument, and what the whole must fulfil. */

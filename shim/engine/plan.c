@@ -415,6 +415,7 @@ static bool depends_on_size(const struct fsh_fault_spec *spec, unsigned call) {
     case FAULT_TWICE:
     case FAULT_EARLY:
     case FAULT_STORM:
+    case FAULT_REPLY:
         return true;
     default:
         return false;
@@ -474,6 +475,8 @@ static bool leaves_traces(const struct fsh_fault_spec *spec) {
     switch (spec->kind) {
     case FAULT_RESET:
     case FAULT_CLOSE:
+    case FAULT_BLACKHOLE:
+    case FAULT_REPLY:
         return true;
     case FAULT_LOSS:
         return spec->net.as == AS_RESET;
@@ -487,8 +490,11 @@ static void note_needs(struct fsh_plan *plan, const struct fsh_rule *rule, unsig
     uint8_t fault = rule->faults[0].kind; /* one that has state is alone */
     bool files = fault == FAULT_QUOTA || fault == FAULT_BAD_SECTOR || fault == FAULT_FSYNC_FAIL;
     plan->needs_descriptors |= kind != FSH_ON_NONE;
-    for (unsigned i = 0; i < rule->n_faults; i++)
+    for (unsigned i = 0; i < rule->n_faults; i++) {
         plan->needs_links |= leaves_traces(&rule->faults[i]);
+        plan->has_holes |= rule->faults[i].kind == FAULT_BLACKHOLE;
+        plan->has_replies |= rule->faults[i].kind == FAULT_REPLY;
+    }
     plan->needs_stacks |= key == KEY_SITE || fault == FAULT_ONCE_PER_STACK;
     plan->needs_files_settled |= fault == FAULT_QUOTA || fault == FAULT_BAD_SECTOR;
     plan->needs_live_bytes |= fault == FAULT_BUDGET;
@@ -552,7 +558,10 @@ static void give_shapes(struct fsh_plan *plan) {
     for (unsigned c = 0; c < FSH_CALLS; c++)
         for (unsigned k = 0; k < FSH_KINDS; k++) {
             struct fsh_candidates *list = &plan->on[c][k];
-            list->shape = all_are(list, KEY_THREAD, CAND_CONTINUE)                   ? SHAPE_THREAD
+            bool polls = (plan->has_holes || plan->has_replies) && fsh_call_polls(c);
+            bool long_way = polls || (plan->has_replies && fsh_calls[c].class_of[k] == C_NET_RECV);
+            list->shape = long_way                                                   ? SHAPE_MIXED
+                          : all_are(list, KEY_THREAD, CAND_CONTINUE)                 ? SHAPE_THREAD
                           : all_are(list, KEY_RESOURCE, CAND_CONTINUE | CAND_FILTER) ? SHAPE_RESOURCE
                                                                                      : SHAPE_MIXED;
         }

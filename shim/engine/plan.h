@@ -93,9 +93,13 @@ enum fsh_doors { DOORS_AUTO, DOORS_SYMBOLS };
 
 /* What faults of the network have beyond the others. */
 struct fsh_net_spec {
-    uint64_t after; /* reset: bytes that pass before */
-    uint64_t limit; /* storm: connections; short: bytes of a slice */
-    uint8_t as;     /* enum fsh_as: loss on a stream */
+    uint64_t after;   /* reset: bytes that pass before */
+    uint64_t limit;   /* storm: connections; short: bytes of a slice */
+    uint8_t as;       /* enum fsh_as: loss on a stream */
+    bool auto_length; /* reply: with Content-Length */
+    uint32_t n_text;
+    const char *text; /* reply: its bytes */
+    const char *path; /* reply: the file that they stand in; NULL if the profile has them */
 };
 
 /* Losses in bursts (Gilbert, Elliott): a chain of two states, good and bad; in the bad one everything is lost. */
@@ -275,6 +279,8 @@ struct fsh_plan {
     bool needs_descriptors;   /* some rule considers files, sockets or pipes: descriptors are kept track of */
     bool needs_stacks;        /* some rule is keyed by site */
     bool needs_links;         /* some fault leaves something behind on a connection */
+    bool has_holes;           /* some fault makes a connection lead nowhere */
+    bool has_replies;         /* some fault answers in the place of the other end */
     bool needs_files_settled; /* some fault keeps account of files: calls that change one are followed up */
     bool needs_live_bytes;    /* some fault keeps account of the heap */
     bool needs_shared_keys;   /* some rule counts by resource or site: counters in the session */
@@ -288,6 +294,10 @@ int fsh_plan_build(struct fsh_plan *plan, const struct fsh_profile *profile, uin
 /* Whether a pattern of `path` can match nothing but the devices of random bytes. */
 bool fsh_names_random(const char *pattern);
 enum { FSH_SECTOR = 512 };
+
+/* A reply of HTTP with its Content-Length filled in: `out` has room for n + FSH_REPLY_ROOM bytes. Returns its length. */
+enum { FSH_REPLY_ROOM = 64 };
+size_t fsh_reply_compose(char *out, const char *text, size_t n);
 
 /* Whether `e` may be what the rule makes the call report: an errno of its manual page, or any of its kind with any-errno. */
 bool fsh_rule_allows(const struct fsh_rule *rule, unsigned call, unsigned kind, int e);

@@ -413,9 +413,10 @@ static bool is_key(struct fsh_word name) {
 
 /* Arguments of faults that look like keys. */
 static bool is_fault_argument(struct fsh_word name) {
-    static const char *const known[] = {"weight",  "when",    "signal",   "exit",    "bits",    "bytes",   "dist",      "spike",
-                                        "replace", "max",     "for",      "sector",  "then",    "by",      "to",        "byte",
-                                        "file",    "sysname", "nodename", "release", "version", "machine", "domainname"};
+    static const char *const known[] = {"weight",  "when",    "signal",   "exit",    "bits",    "bytes",   "dist",       "spike",
+                                        "replace", "max",     "for",      "sector",  "then",    "by",      "to",         "byte",
+                                        "file",    "sysname", "nodename", "release", "version", "machine", "domainname", "slices",
+                                        "first",   "as",      "after",    "window",  "length"};
     for (size_t i = 0; i < COUNT(known); i++)
         if (fsh_word_is(name, known[i]))
             return true;
@@ -431,7 +432,7 @@ static bool next_word(struct fsh_word *rest, struct fsh_word *word) {
         char c = rest->p[n];
         if (quote)
             quote = c == quote ? '\0' : quote;
-        else if ((c == '"' || c == '\'') && n > 0 && strchr("=, >", rest->p[n - 1]))
+        else if ((c == '"' || c == '\'') && n > 0 && strchr("=, >:", rest->p[n - 1]))
             quote = c;
     }
     *word = (struct fsh_word){rest->p, n};

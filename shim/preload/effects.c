@@ -253,6 +253,8 @@ static long (*const effects[FSH_FAULTS])(const struct fsh_action *) = {
     [FAULT_RESET] = fsh_effect_reset,
     [FAULT_CLOSE] = fsh_effect_close,
     [FAULT_STORM] = fsh_effect_error,
+    [FAULT_BLACKHOLE] = fsh_effect_blackhole,
+    [FAULT_REPLY] = fsh_effect_reply,
 };
 
 static const struct fsh_fault_spec *spec_of(const struct fsh_verdict *v) {

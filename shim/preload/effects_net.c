@@ -2,14 +2,15 @@
  *
  * What can be done to the kernel's own socket is done to it: then poll, select, epoll, other threads and the other end see the same
  * as the call that met the fault. */
-#include "effects.h"
 
 #include <linux/sockios.h>
 #include <netinet/in.h>
 #include <sys/ioctl.h>
 
+#include "detour.h"
 #include "doors.h"
-#include "links.h"
+#include "effects_net.h"
+#include "phases.h"
 
 #include "poison.h"
 
@@ -17,14 +18,42 @@ enum { MILLISECOND = 1000000, DATAGRAM_MAX = 65507 /* udp(7) over IPv4 */ };
 
 /* --- the link of a resource --- */
 
-/* A new thing is left behind there, unless something is there already. NULL if there is no memory for it. */
-static struct fsh_link *leave_behind(const struct fsh_action *x, enum fsh_link_state state) {
+/* What stays as it is, whatever comes after it. */
+static bool is_final(const struct fsh_link *link) {
+    return link->state == LINK_RESET || link->state == LINK_UNSAID || link->state == LINK_ENDED;
+}
+
+/* What is there already goes on. Otherwise it is over: the new fault finds the connection itself. */
+static bool goes_on(const struct fsh_action *x, struct fsh_link *link) {
+    bool hole = link->state == LINK_HOLE || link->state == LINK_CONNECTING,
+         cuts = x->spec->kind != FAULT_BLACKHOLE && x->spec->kind != FAULT_REPLY;
+    if (is_final(link) || (hole && !cuts) || (link->state == LINK_REPLY && x->spec->kind == FAULT_REPLY))
+        return true;
+    if (hole)
+        fsh_hole_heal(link);
+    else if (link->state == LINK_REPLY)
+        fsh_reply_end(link);
+    if (link->state != LINK_CUT || !cuts)
+        return false;
+    if (x->verdict->amount < link->left)
+        link->left = x->verdict->amount;
+    return true;
+}
+
+static struct fsh_link *room_for(struct fsh_resource *r) {
+    if (r->link_room || !(r->link_room = fsh_facts_memory(sizeof *r->link_room)))
+        return r->link_room;
+    *r->link_room = (struct fsh_link){.resource = r, .hidden = -1, .helper = -1};
+    return r->link_room;
+}
+
+struct fsh_link *fsh_leave_behind(const struct fsh_action *x, enum fsh_link_state state) {
     struct fsh_resource *r = x->hit->resource;
-    if (r && r->link)
+    if (r && r->link && goes_on(x, r->link))
         return r->link;
     if (!r || !fsh_gate_close())
         return NULL;
-    struct fsh_link *link = r->link_room ? r->link_room : fsh_facts_memory(sizeof *link);
+    struct fsh_link *link = room_for(r);
     if (link) {
         link->rule = x->verdict->rule;
         link->line = x->verdict->alternative;
@@ -32,7 +61,6 @@ static struct fsh_link *leave_behind(const struct fsh_action *x, enum fsh_link_s
         link->state = (uint8_t)state;
         link->counts_out = fsh_call_writes((enum fsh_call)x->hit->call);
         link->left = x->verdict->amount;
-        r->link_room = link;
         fsh_resource_link(r, link);
     }
     fsh_gate_open();
@@ -135,7 +163,7 @@ static long cut_when_made(const struct fsh_action *x, struct fsh_link *link) {
 }
 
 static long cut_connection(const struct fsh_action *x) {
-    struct fsh_link *link = x->verdict->lasting ? left_behind(x) : leave_behind(x, LINK_CUT);
+    struct fsh_link *link = x->verdict->lasting ? left_behind(x) : fsh_leave_behind(x, LINK_CUT);
     if (!link)
         return fsh_real_call(x);
     if (x->row->class_of[x->hit->kind] == C_NET_CONNECT)
@@ -267,7 +295,7 @@ long fsh_effect_loss(const struct fsh_action *x) {
         return lose_datagram(x);
     if (x->spec->net.as == AS_RESET)
         return cut_connection(x);
-    fsh_hold(x->verdict->amount);
+    fsh_hold_while_on(x->verdict->rule, x->verdict->amount, false);
     return fsh_real_call(x);
 }
 

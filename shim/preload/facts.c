@@ -18,6 +18,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
+#include "detour.h"
 #include "gate.h"
 #include "links.h"
 #include "state.h"
@@ -1113,4 +1114,5 @@ void fsh_facts_fork(void) {
         pool.at = pool.end = NULL;
         pool.spare = NULL;
     }
+    fsh_detour_fork();
 }

@@ -8,6 +8,7 @@
 #include <link.h>
 #include <stdatomic.h>
 
+#include "detour.h"
 #include "effects.h"
 #include "links.h"
 #include "phases.h"
@@ -516,14 +517,31 @@ static COLD void join_link(struct fsh_hit *hit, struct round *round, const struc
     hit->verdicts[hit->n++] = fsh_link_verdict(link, c->call, c->resource->key, c->size);
 }
 
+/* Calls that no fault hits, and that still can't be made as they are: waiting for descriptors while some connection leads nowhere,
+ * and asking or telling a connection whose descriptor leads elsewhere. They go by the effect, and nothing is recorded. */
+static struct fsh_hit *pass_around(struct fsh_thread *t, const struct call *c) {
+    const struct fsh_link *link = c->resource ? c->resource->link : NULL;
+    bool shares = fsh_shim.plan->has_replies && fsh_threaded;
+    bool waits = (shares || atomic_load_explicit(&fsh_holes, memory_order_relaxed)) && fsh_call_polls(c->call);
+    bool reads = shares && c->kind == FSH_ON_STREAM && fsh_calls[c->call].class_of[c->kind] == C_NET_RECV;
+    bool asks = link && fsh_link_is_asked(link, c->call);
+    if (LIKELY(!waits && !asks && !reads)) {
+        leave(t);
+        return NULL;
+    }
+    t->hit = (struct fsh_hit){.call = (uint16_t)c->call, .kind = (uint8_t)c->kind, .n = 1, .fd = c->fd, .size = c->size};
+    t->hit.resource = c->resource;
+    bool replies = reads || (link && link->state == LINK_REPLY && fsh_calls[c->call].class_of[c->kind] == C_NET_SEND);
+    t->hit.verdicts[0] = (struct fsh_verdict){.fault = replies ? FAULT_REPLY : FAULT_BLACKHOLE, .lasting = true};
+    return &t->hit;
+}
+
 /* The decision is made: faults are handed over, a pass is one byte in the trace. */
 static struct fsh_hit *conclude(struct fsh_thread *t, struct round *round, const struct fsh_candidates *list,
                                 const struct call *c) {
     const struct fsh_link *link = UNLIKELY(fsh_shim.plan->needs_links) ? link_met(c) : NULL;
-    if (UNLIKELY(!list->n && !link)) {
-        leave(t);
-        return NULL;
-    }
+    if (UNLIKELY(!list->n && !link))
+        return pass_around(t, c);
     if (UNLIKELY(fsh_shim.replays))
         follow_script(t, round, c);
     look_at_the_clock();
@@ -537,8 +555,7 @@ static struct fsh_hit *conclude(struct fsh_thread *t, struct round *round, const
                                      .size = c->size,
                                      .site = c->site};
     fsh_pen_pass(&t->pen, &fsh_shim.session, &context, list);
-    leave(t);
-    return NULL;
+    return pass_around(t, c);
 }
 
 static struct fsh_hit *decide_fully(struct fsh_thread *t, const struct fsh_candidates *list, struct call *c) {

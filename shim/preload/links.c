@@ -1,7 +1,9 @@
-/* links.c: see links.h. Here are the parts that run with the gate closed; what is done to a connection stands in effects_net.c. */
+/* links.c: see links.h. Here are the parts that run with the gate closed; what is done to a connection stands in effects_net.c,
+ * effects_hole.c and detour.c. */
 #include "links.h"
 
-#include "gate.h"
+#include "detour.h"
+#include "phases.h"
 
 #include "poison.h"
 
@@ -11,33 +13,46 @@ static bool moves(enum fsh_call call, enum fsh_kind kind) {
 }
 
 bool fsh_link_meets(const struct fsh_link *link, enum fsh_call call, enum fsh_kind kind) {
-    if (kind != FSH_ON_STREAM || !moves(call, kind))
+    if (link->state == LINK_WHOLE || !moves(call, kind))
         return false;
     switch ((enum fsh_link_state)link->state) {
-    case LINK_WHOLE:
-        return false;
     case LINK_CUT:
-        return fsh_call_writes(call) == link->counts_out;
+        return fsh_call_writes(call) == link->counts_out && fsh_rule_is_on(link->rule);
     case LINK_ENDED:
         return !fsh_call_writes(call);
     case LINK_RESET:
     case LINK_UNSAID:
+    case LINK_HOLE:
         return true;
+    case LINK_REPLY:
+        return !fsh_call_writes(call) || fsh_reply_waits(link);
+    case LINK_WHOLE:
+    case LINK_CONNECTING:
+        return false;
     }
     return false;
 }
 
+bool fsh_link_is_asked(const struct fsh_link *link, enum fsh_call call) {
+    if (link->state == LINK_REPLY && moves(call, FSH_ON_STREAM))
+        return true;
+    return link->detoured &&
+           (call == CALL_getsockopt || call == CALL_setsockopt || call == CALL_getsockname || call == CALL_getpeername);
+}
+
 struct fsh_verdict fsh_link_verdict(const struct fsh_link *link, enum fsh_call call, uint64_t key, uint64_t size) {
-    (void)call;
-    (void)size;
     return (struct fsh_verdict){.rule = link->rule,
                                 .alternative = link->line,
                                 .fault = link->fault,
-                                .amount = link->state == LINK_CUT ? link->left : 0,
+                                .amount = link->state == LINK_CUT                             ? link->left
+                                          : fsh_call_writes(call) && link->state >= LINK_HOLE ? size
+                                                                                              : 0,
                                 .key = key,
                                 .lasting = true};
 }
 
 void fsh_link_drop(struct fsh_link *link) {
+    fsh_detour_drop(link);
+    fsh_feed_end(&link->feed);
     link->state = LINK_WHOLE;
 }

@@ -17,6 +17,7 @@
 #include <sys/stat.h>
 
 #include "departures.h"
+#include "detour.h"
 #include "script.h"
 #include "stack.h"
 #include "state.h"
@@ -527,6 +528,9 @@ static void arm(void) {
     for (int call = 0; fsh_shim.plan->needs_links && call < FSH_CALLS; call++)
         if (fsh_calls[call].roles.fd && (fsh_calls[call].class_of[FSH_ON_STREAM] || fsh_calls[call].class_of[FSH_ON_DGRAM]))
             fsh_watch[call] |= WATCH_CONSIDER;
+    for (int call = 0; (fsh_shim.plan->has_holes || fsh_shim.plan->has_replies) && call < FSH_CALLS; call++)
+        if (fsh_call_polls((enum fsh_call)call))
+            fsh_watch[call] |= WATCH_CONSIDER;
     for (int call = 0; call < FSH_CALLS; call++) {
         bool heap = fsh_calls[call].class_of[FSH_ON_NONE] == C_MEMORY_ALLOC;
         if ((fsh_shim.plan->needs_files_settled && fsh_settles(call)) || (fsh_shim.plan->needs_live_bytes && heap))
@@ -730,6 +734,7 @@ static void know_oneself(void) {
 }
 
 void fsh_thread_name_next(struct fsh_identity *id) {
+    fsh_threaded = true;
     know_oneself();
     fsh_identity_thread(id, &fsh_tls.id, ++fsh_tls.creations);
 }
@@ -855,6 +860,7 @@ int fsh_session_start(char **env) {
     *adopted = 1;
     find_identity(env);
     fsh_facts_start();
+    fsh_replies_load();
     if (fsh_shim.plan->profile->options.children == CHILDREN_SKIP)
         let_children_go(env);
     if (fsh_shim.plan->needs_stacks)

@@ -237,3 +237,189 @@ refused() { # RULE WORDS
   refused 'calls=accept fault=storm' 'storm has no limit'
   refused 'calls=send fault=storm:3' "storm can't act on send"
 }
+
+# --- blackhole ---
+
+@test "blackhole-takes-what-is-sent-and-nothing-comes" {
+  local kind
+  for kind in tcp tcp6 unix; do
+    on_net 'calls=send nth=2 fault=blackhole' $kind level send:one peer-recv send:two send:three peer-recv peer-send:hi \
+      poll select epoll pollout recv nonblock recv readv poll
+    says "send 3" 'peer-recv 3 "one"' "send 3" "send 5" "peer-recv nothing" "poll nothing" "select nothing" "epoll nothing" \
+      "pollout out" "recv -1 EAGAIN" "recv -1 EAGAIN" "readv -1 EAGAIN" "poll nothing"
+    in_trace "send blackhole 3" "send blackhole 5" "recv blackhole 0" "recv blackhole 0" "readv blackhole 0"
+    fs verify -q
+  done
+}
+
+@test "blackhole-hides-what-had-arrived-from-every-way-of-waiting" {
+  local way
+  for way in level edge oneshot; do
+    on_net 'calls=recv nth=1 fault=blackhole' tcp $way nonblock peer-send:hello recv peer-send:more epoll poll select recv
+    says "recv -1 EAGAIN" "epoll nothing" "poll nothing" "select nothing" "recv -1 EAGAIN"
+  done
+  on_net 'calls=recv nth=1 fault=blackhole' unix edge nonblock peer-send:hello recv dup peer-send:more epoll poll recv
+  says "recv -1 EAGAIN" "epoll nothing" "poll nothing" "recv -1 EAGAIN"
+}
+
+@test "blackhole-takes-no-more-than-a-buffer-holds" {
+  on_net 'calls=send fault=blackhole' tcp nonblock send:#1000000 send:#1000000 pollout
+  [[ ${lines[0]} =~ ^send\ ([0-9]+)$ ]] && [ "${BASH_REMATCH[1]}" -lt 1000000 ]
+  [ "${lines[1]}" = "send -1 EAGAIN" ] && [ "${lines[2]}" = "pollout nothing" ]
+}
+
+@test "blackhole-swallows-datagrams-both-ways" {
+  on_net 'calls=send nth=1 fault=blackhole' udp send:x send:y peer-recv peer-send:hello poll recv
+  says "send 1" "send 1" "peer-recv nothing" "poll nothing" "recv -1 EAGAIN"
+  on_net 'calls=recv nth=1 fault=blackhole' dgram peer-send:hello recv poll send:x peer-recv
+  says "recv -1 EAGAIN" "poll nothing" "send 1" "peer-recv nothing"
+  on_net 'calls=sendto nth=1 fault=blackhole' udp:open sendto:x sendto:y peer-recv
+  says "sendto 1" "sendto 1" "peer-recv nothing"
+}
+
+@test "blackhole-at-a-connect-gets-no-answer" {
+  on_net 'calls=connect fault=blackhole' tcp:nonblock pollout soerror recv
+  says "tcp -1 EINPROGRESS" "pollout nothing" "soerror 0" "recv -1 EAGAIN"
+  on_net 'calls=connect fault=blackhole' unix send:x peer-recv peer-send:y poll
+  says "send 1" "peer-recv nothing" "poll nothing"
+}
+
+@test "blackhole-keeps-a-thread-waiting-that-waited-already" {
+  on_net 'calls=send fault=blackhole' tcp beside:recv send:x peer-send:late join
+  says "send 1" "recv -1 EAGAIN"
+}
+
+@test "blackhole-leaves-the-connection-its-name-and-options" {
+  on_net 'calls=send fault=blackhole' tcp send:x identity soerror
+  says "send 1" "identity peer tcp" "soerror 0"
+}
+
+# The victim under a hole that ends after 1.5 seconds: healing CALLS OPERATION...
+healing() {
+  printf '%s\n' '[phase cut]' 'from = 0s' 'to = 1.5s' '[rule hole]' "calls = $1" 'phase = cut' 'fault = blackhole' >hole.ini
+  run fs run -q -s 1 --expect=any -p ./hole.ini -- "$victims/net" "${@:2}"
+  [ "$status" -eq 0 ] || { echo "status $status: $output" && return 1; }
+  fs verify -q
+}
+
+@test "blackhole-ends-with-its-phase-and-nothing-is-lost-on-streams" {
+  local kind
+  for kind in tcp unix; do
+    healing @net.send $kind send:one peer-recv peer-send:hi poll:20000 peer-recv recv send:two peer-recv identity
+    [ "$(head -7 <<<"$output")" = "send 3
+peer-recv nothing
+poll in
+peer-recv 3 \"one\"
+recv 2 \"hi\"
+send 3
+peer-recv 3 \"two\"" ]
+  done
+  healing @net.send tcp edge nonblock send:one peer-send:hi epoll:20000 epoll recv recv
+  says "send 3" "epoll in" "epoll nothing" 'recv 2 "hi"' "recv -1 EAGAIN"
+  healing @net.send tcp send:one peer-send:hi select:20000 recv
+  says "send 3" "select in" 'recv 2 "hi"'
+}
+
+@test "blackhole-that-ends-lets-held-calls-go-on" {
+  healing connect port:"$(free_port)" tcp send:x peer-recv
+  says "send 1" 'peer-recv 1 "x"'
+  healing connect tcp:nonblock pollout:100 pollout:20000 soerror
+  says "tcp -1 EINPROGRESS" "pollout nothing" "pollout out" "soerror 0"
+  healing @net.recv unix patience peer-send:hi recv
+  says 'recv 2 "hi"'
+}
+
+# --- reply ---
+
+@test "reply-swallows-the-request-and-is-read-next" {
+  local kind
+  for kind in tcp tcp6 unix; do
+    on_net 'calls=send nth=1 fault=reply:"pong"' $kind level send:ping peer-recv poll select epoll peek recv poll epoll \
+      send:again peer-recv peer-send:answer epoll recv identity
+    [ "$(head -14 <<<"$output")" = "send 4
+peer-recv nothing
+poll in
+select in
+epoll in
+peek 4 \"pong\"
+recv 4 \"pong\"
+poll nothing
+epoll nothing
+send 5
+peer-recv 5 \"again\"
+epoll in
+recv 6 \"answer\"
+identity peer $([ $kind = unix ] && echo no-tcp || echo tcp)" ] || { echo "$output" && return 1; }
+    fs verify -q
+  done
+}
+
+@test "reply-keeps-the-order-of-what-arrived" {
+  on_net 'calls=send nth=1 fault=reply:"second"' tcp peer-send:first send:x recv:3 recv nonblock recv
+  says "send 1" 'recv 3 "fir"' 'recv 8 "stsecond"' "recv -1 EAGAIN"
+  # a request that goes to the other end before the reply is read gets its answer after it
+  on_net 'calls=send nth=1 fault=reply:"first"' tcp send:x send:y peer-recv peer-send:second recv recv
+  says "send 1" "send 1" 'peer-recv 1 "y"' 'recv 5 "first"' 'recv 6 "second"'
+}
+
+@test "reply-is-an-edge-for-epoll-and-once-for-oneshot" {
+  on_net 'calls=send nth=1,3 fault=reply:"pong"' tcp edge nonblock send:ping epoll epoll recv recv epoll send:x peer-send:y epoll epoll \
+    recv send:ping epoll recv
+  says "send 4" "epoll in" "epoll nothing" 'recv 4 "pong"' "recv -1 EAGAIN" "epoll nothing" "send 1" "epoll in" "epoll nothing" \
+    'recv 1 "y"' "send 4" "epoll in" 'recv 4 "pong"'
+  on_net 'calls=send nth=1 fault=reply:"pong"' tcp oneshot send:ping epoll epoll recv
+  says "send 4" "epoll in" "epoll nothing" 'recv 4 "pong"'
+}
+
+@test "reply-is-found-by-a-thread-that-waits-already" {
+  local wait
+  for wait in poll:20000 select:900 epoll:20000; do
+    on_net 'calls=send nth=1 fault=reply:"hello"' tcp level beside:$wait send:x join recv
+    [ "$(sort <<<"$output")" = "$(printf '%s\n' "send 1" "${wait%:*} in" 'recv 5 "hello"' | sort)" ] || { echo "$output" && return 1; }
+  done
+  on_net 'calls=send nth=1 fault=reply:"hello"' tcp patience beside:recv send:x join send:y peer-recv
+  output=$(sort <<<"$output")
+  says 'peer-recv 1 "y"' 'recv 5 "hello"' "send 1" "send 1"
+}
+
+@test "reply-of-http-counts-requests-and-fills-in-its-length" {
+  local reply='fault=reply:"HTTP/1.1 429 Slow\r\n\r\nno",length=auto' answer='HTTP/1.1 429 Slow\r\nContent-Length: 2\r\n\r\nno'
+  on_net "calls=send nth=1 $reply" tcp 'send:GET / HTTP/1.1\r\nHost: a\r\n\r\n' recv 'send:GET /' peer-recv
+  says "send 27" "recv 42 \"$answer\"" "send 5" 'peer-recv 5 "GET /"'
+  # two in one send
+  on_net "calls=send nth=1 $reply" tcp 'send:GET / HTTP/1.1\r\n\r\nGET / HTTP/1.1\r\n\r\n' recv:42 recv:42 nonblock recv
+  says "send 36" "recv 42 \"$answer\"" "recv 42 \"$answer\"" "recv -1 EAGAIN"
+  # one in several: its header, its body
+  on_net "calls=send nth=1 $reply" tcp 'send:POST / HTTP/1.1\r\ncontent-length:  5\r\n\r\n' poll send:ab poll send:cde recv send:x peer-recv
+  says "send 39" "poll nothing" "send 2" "poll nothing" "send 3" "recv 42 \"$answer\"" "send 1" 'peer-recv 1 "x"'
+  on_net "calls=send nth=1 $reply" tcp 'send:POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\na\r\n0123' 'send:456789\r\n0\r\n' poll \
+    'send:\r\n' recv peer-recv
+  says "send 54" "send 11" "poll nothing" "send 2" "recv 42 \"$answer\"" "peer-recv nothing"
+  # whoever asks whether to go on is told no
+  on_net "calls=send nth=1 $reply" tcp 'send:PUT / HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 9\r\n\r\n' recv
+  says "send 59" "recv 42 \"$answer\""
+}
+
+@test "reply-can-be-a-file-of-any-size" {
+  { printf 'HTTP/1.1 200 OK\r\n\r\n' && head -c 3000000 /dev/zero; } >reply
+  on_net 'calls=send nth=1 fault=reply:@reply,length=auto' tcp 'send:GET / HTTP/1.1\r\n\r\n' drain send:x peer-recv
+  says "send 18" "drain 3000044 EAGAIN" "send 1" 'peer-recv 1 "x"'
+}
+
+@test "reply-has-escapes-and-is-refused-where-it-does-not-fit" {
+  on_net 'calls=send fault=reply:"a;b c=d, \"e\" \x41\t\\"' tcp send:x recv
+  says "send 1" 'recv 16 "a;b c=d, "e" A\x09\"'
+  refused 'calls=recv fault=reply:"x"' "reply can't act on recv"
+  refused 'calls=send fault=reply' 'reply has no text'
+  refused 'calls=send fault=reply:text' 'reply has no quotes'
+  refused 'calls=send fault=reply:"x",length=auto' 'begin with HTTP/'
+  refused 'calls=send fault=reply:@nothing-there' "reply's file 'nothing-there' can't be read"
+}
+
+@test "reply-and-blackhole-go-before-a-reset" {
+  on_net 'calls=send nth=1 fault=reply:"pong" continue=no' tcp send:x close
+  run under 'calls=send nth=1 fault=reply:"pong"' 'calls=send nth=2 fault=reset' -- net tcp send:x send:y send:z recv peer-recv
+  says "send 1" "send -1 ECONNRESET" "send -1 EPIPE" "recv 0" "peer-recv -1 ECONNRESET"
+  run under 'calls=send nth=1 fault=blackhole' 'calls=send nth=2 fault=reset' -- net tcp send:x send:y send:z recv
+  says "send 1" "send -1 ECONNRESET" "send -1 EPIPE" "recv 0"
+}

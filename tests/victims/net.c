@@ -286,6 +286,12 @@ static void op_nonblock(const char *arg) {
     (void)arg;
     CHECK(fcntl(mine, F_SETFL, fcntl(mine, F_GETFL) | O_NONBLOCK) == 0);
 }
+/* Reads wait for twenty seconds: for those that somebody is to end. */
+static void op_patience(const char *arg) {
+    struct timeval long_time = {20, 0};
+    (void)arg;
+    CHECK(setsockopt(mine, SOL_SOCKET, SO_RCVTIMEO, &long_time, sizeof long_time) == 0);
+}
 static void op_block(const char *arg) {
     (void)arg;
     CHECK(fcntl(mine, F_SETFL, fcntl(mine, F_GETFL) & ~O_NONBLOCK) == 0);
@@ -352,10 +358,9 @@ static void op_pollout(const char *arg) {
     say_events("pollout", (unsigned)p.revents);
 }
 static void op_select(const char *arg) {
-    fd_set in, out;
-    struct timeval tv = {0, wait_of(arg) * 1000};
+    fd_set in;
+    struct timeval tv = {wait_of(arg) / 1000, wait_of(arg) % 1000 * 1000};
     FD_ZERO(&in);
-    FD_ZERO(&out);
     FD_SET(mine, &in);
     CHECK(select(mine + 1, &in, NULL, NULL, &tv) >= 0);
     say_events("select", FD_ISSET(mine, &in) ? POLLIN : 0);
@@ -450,7 +455,7 @@ static const struct {
     OP(port) OP(tcp) OP(tcp6) OP(unix) OP(udp) OP(dgram) OP(more) OP(less) OP(accept)
     OP(send) OP(write) OP(writev) OP(sendmsg) OP(sendto) OP(sendmmsg)
     OP(recv) OP(peek) OP(read) OP(readv) OP(recvmsg) OP(recvfrom) OP(recvmmsg) OP(drain)
-    OP(nonblock) OP(block) OP(close) OP(shutdown) OP(dup) OP(soerror) OP(identity)
+    OP(nonblock) OP(block) OP(patience) OP(close) OP(shutdown) OP(dup) OP(soerror) OP(identity)
     OP(poll) OP(pollout) OP(select) OP(level) OP(edge) OP(oneshot) OP(epoll) OP(sleep) OP(beside) OP(join) OP(getaddrinfo)
     {"peer-recv", op_peer_recv}, {"peer-send", op_peer_send}, {"peer-close", op_peer_close},
 /* clang-format on */
