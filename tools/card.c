@@ -40,7 +40,8 @@ void fsh_banner(const struct fsh_run *run, const struct fsh_common *common, FILE
     for (unsigned i = 0; i < l->profile.n_rules; i++) {
         const struct fsh_rule *rule = &l->profile.rules[i];
         if (rule->enabled && !rule->in_run)
-            fprintf(out, "faultshim: rule %s is not in this run: active = %g%% was drawn\n", rule->name, 100 * rule->active.value);
+            fprintf(out, "faultshim: rule %s is not in this run: active = %g%% was drawn\n", rule->name,
+                    fsh_share_percent(&rule->active));
     }
     fflush(out);
 }

@@ -147,7 +147,7 @@ static void say_phase(FILE *out, const struct fsh_phase *p) {
 
 static void say_on(FILE *out, const struct fsh_phase *p) {
     if (p->raise)
-        fprintf(out, "raised %s %g%% when ", p->raise == RAISE_TO ? "to" : "by", 100 * p->raised.value);
+        fprintf(out, "raised %s %g%% when ", p->raise == RAISE_TO ? "to" : "by", fsh_share_percent(&p->raised));
     else
         fputs("not until ", out);
     say_event(out, p);
@@ -178,14 +178,14 @@ static void say_when(FILE *out, const struct fsh_profile *profile, const struct 
         fprintf(out, "at most %" PRIu64 " time%s in the run; ", r->times, fsh_plural(r->times));
     if (r->sticky != STICKY_NO)
         fprintf(out, "once fired, always%s; ", r->sticky == STICKY_RESOURCE ? " on that resource" : "");
-    if (r->active.value < 1)
-        fprintf(out, "in %g%% of the runs; ", 100 * r->active.value);
+    if (!r->active.always)
+        fprintf(out, "in %g%% of the runs; ", fsh_share_percent(&r->active));
     if (r->cont)
         fputs("later rules are looked at too; ", out);
     if (r->probability.always)
         fputs("always", out);
     else
-        fprintf(out, "with probability %g%%", 100 * r->probability.value);
+        fprintf(out, "with probability %g%%", fsh_share_percent(&r->probability));
 }
 
 static void say_times(FILE *out, struct fsh_range range) {

@@ -159,3 +159,7 @@ void fsh_put_shell(FILE *out, const char *word) {
             fputc(*p, out);
     fputc('\'', out);
 }
+
+double fsh_share_percent(const struct fsh_share *share) {
+    return share->always ? 100 : 100 * ((double)share->threshold / 0x1p64);
+}

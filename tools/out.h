@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "plan.h"
 #include "reader.h"
 
 /* "faultshim: …" on stderr, one line; returns `status`. */
@@ -24,6 +25,8 @@ void fsh_put_object(FILE *out, struct json_object *object);
 const char *fsh_plural(uint64_t n);
 /* ns as "1.5ms". */
 void fsh_put_time(FILE *out, uint64_t ns);
+/* A share as it is written, 2 for 2%. */
+double fsh_share_percent(const struct fsh_share *share);
 /* "EIO", "EAI_AGAIN", or the number. The buffer is used for numbers only. */
 const char *fsh_errno_text(int e, char buf[16]);
 /* "error EIO", "short 17", "delay 1.5ms". */

@@ -261,7 +261,7 @@ static bool early_argument(struct parse *p, struct fsh_fault_spec *spec, struct 
     spec->amount.lo = share[0].always ? whole_sleep : share[0].threshold >> 32;
     spec->amount.hi = share[1].always ? whole_sleep : share[1].threshold >> 32;
     spec->when = WHEN_DURING; /* a sleep that ends early was under way */
-    return share[0].value <= share[1].value ? true : fsh_parse_backwards(p, "share", word);
+    return share[1].always || share[0].threshold <= share[1].threshold ? true : fsh_parse_backwards(p, "share", word);
 }
 
 static bool finish_fault(struct parse *p, struct fsh_fault_spec *spec) {

@@ -437,7 +437,15 @@ static void ask_mode(const struct fsh_rule *rule, const struct fsh_fault_spec *s
     }
 }
 
-static struct fsh_candidate candidate(const struct fsh_rule *rule, unsigned call, unsigned kind, uint32_t alternatives) {
+static bool meets(const struct reach *reach, unsigned call) {
+    uint32_t all = 0;
+    for (unsigned k = 0; k < FSH_KINDS; k++)
+        all |= reach->alternatives[call][k];
+    return all != 0;
+}
+
+static struct fsh_candidate candidate(const struct fsh_rule *rule, unsigned call, unsigned kind, const struct reach *reach) {
+    const uint32_t alternatives = reach->alternatives[call][kind];
     struct fsh_candidate cand = {
         .threshold = rule->probability.always ? UINT64_MAX : rule->probability.threshold,
         .alternatives = alternatives,
@@ -456,6 +464,8 @@ static struct fsh_candidate candidate(const struct fsh_rule *rule, unsigned call
         cand.flags |= CAND_CONTINUE;
     if (rule->phases || rule->events)
         cand.flags |= CAND_PHASED;
+    if (fsh_calls[call].roles.over && meets(reach, fsh_calls[call].roles.over - 1u))
+        cand.flags |= CAND_BELOW;
     for (unsigned i = 0; i < rule->n_faults; i++) {
         bool nonblocking, blocking;
         if (!(alternatives & (1u << i)))
@@ -560,10 +570,14 @@ static void give_shapes(struct fsh_plan *plan) {
             struct fsh_candidates *list = &plan->on[c][k];
             bool polls = (plan->has_holes || plan->has_replies) && fsh_call_polls(c);
             bool long_way = polls || (plan->has_replies && fsh_calls[c].class_of[k] == C_NET_RECV);
-            list->shape = long_way                                                   ? SHAPE_MIXED
-                          : all_are(list, KEY_THREAD, CAND_CONTINUE)                 ? SHAPE_THREAD
-                          : all_are(list, KEY_RESOURCE, CAND_CONTINUE | CAND_FILTER) ? SHAPE_RESOURCE
-                                                                                     : SHAPE_MIXED;
+            unsigned below = 0;
+            for (unsigned i = 0; i < list->n; i++)
+                below += (list->v[i].flags & CAND_BELOW) != 0;
+            list->is_mixed = below > 0 && below < list->n;
+            list->shape = long_way || list->is_mixed                                              ? SHAPE_MIXED
+                          : all_are(list, KEY_THREAD, CAND_CONTINUE | CAND_BELOW)                 ? SHAPE_THREAD
+                          : all_are(list, KEY_RESOURCE, CAND_CONTINUE | CAND_FILTER | CAND_BELOW) ? SHAPE_RESOURCE
+                                                                                                  : SHAPE_MIXED;
         }
 }
 
@@ -600,7 +614,7 @@ int fsh_plan_build(struct fsh_plan *plan, const struct fsh_profile *profile, uin
         for (unsigned c = 0; c < FSH_CALLS; c++)
             for (unsigned k = 0; k < FSH_KINDS; k++)
                 if (reach->alternatives[c][k]) {
-                    *list[c][k] = candidate(rule, c, k, reach->alternatives[c][k]);
+                    *list[c][k] = candidate(rule, c, k, reach);
                     note_needs(plan, rule, c, k, list[c][k]->key);
                     list[c][k]++;
                 }

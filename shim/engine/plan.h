@@ -72,7 +72,6 @@ struct fsh_ranges {
 struct fsh_share {
     uint64_t threshold;
     bool always;
-    double value; /* as written: 0..1 */
 };
 
 enum fsh_key { KEY_DEFAULT, KEY_THREAD, KEY_RESOURCE, KEY_SITE, KEY_RUN };
@@ -89,7 +88,8 @@ enum fsh_io_uring { IO_URING_REFUSE, IO_URING_ALLOW };
 enum fsh_unit_of_phase { UNIT_OPEN, UNIT_TIME, UNIT_OPS };
 enum fsh_event_kind { EVENT_NONE, EVENT_FIRED, EVENT_MARK };
 enum fsh_raise { RAISE_NOT, RAISE_TO, RAISE_BY };
-enum fsh_doors { DOORS_AUTO, DOORS_SYMBOLS };
+enum fsh_doors { DOORS_AUTO, DOORS_SYMBOLS, DOORS_SITES };
+enum fsh_doors_in { DOORS_IN_LIBC = 1, DOORS_IN_LD = 2, DOORS_IN_LIBRARIES = 4, DOORS_IN_PROGRAM = 8 };
 
 /* What faults of the network have beyond the others. */
 struct fsh_net_spec {
@@ -204,6 +204,7 @@ struct fsh_options {
     uint64_t seed;
     bool has_seed;
     uint8_t trace, clock, children, headstart, doors, io_uring;
+    uint8_t doors_in;          /* DOORS_IN_ */
     uint64_t headstart_amount; /* ns or calls */
     uint64_t trace_limit;
 };
@@ -240,7 +241,8 @@ enum {
     CAND_NONBLOCK = 16, /* …on O_NONBLOCK, which costs a system call to know */
     CAND_CALL = 32,     /* fd, size, caller: filters that differ from call to call, not only by resource and thread */
     CAND_PHASED = 64,   /* the threshold is not the profile's alone: it has phases or waits for events */
-    CAND_STATE = 128    /* its fault depends on what happened before: the shim looks, see struct fsh_facts.room */
+    CAND_STATE = 128,   /* its fault depends on what happened before: the shim looks, see struct fsh_facts.room */
+    CAND_BELOW = 256    /* the rule meets the call that this one is made of too: at a syscall door, only there */
 };
 
 /* One rule as seen from one call on one kind. */
@@ -252,7 +254,7 @@ struct fsh_candidate {
     uint16_t rule;
     uint16_t slot; /* of the rule among those that a resource keeps counters for; FSH_NO_SLOT for none */
     uint8_t key;   /* enum fsh_key, resolved */
-    uint8_t flags; /* CAND_ */
+    uint16_t flags; /* CAND_ */
 };
 enum { FSH_NO_SLOT = 0xffff };
 
@@ -267,6 +269,7 @@ struct fsh_candidates {
     const struct fsh_candidate *v;
     unsigned n;
     uint8_t shape; /* enum fsh_shape */
+    bool is_mixed; /* some are CAND_BELOW and some are not */
 };
 
 struct fsh_plan {

@@ -114,7 +114,7 @@ static bool begin_rule(struct parse *p, struct fsh_word name) {
     rule->line = p->here.line;
     rule->hash = fsh_hash(name.p, name.n);
     rule->enabled = true;
-    rule->probability = rule->active = (struct fsh_share){UINT64_MAX, true, 1.0};
+    rule->probability = rule->active = (struct fsh_share){UINT64_MAX, true};
     rule->calls = scratch->calls;
     rule->except = scratch->except;
     rule->fd.v = scratch->fd;
@@ -351,6 +351,7 @@ int fsh_profile_parse(struct fsh_profile *profile, struct fsh_arena *arena, cons
     struct parse p = {.profile = profile, .arena = arena, .error = error, .next = text, .end = text + len, .source_begins = true};
     memset(profile, 0, sizeof *profile);
     profile->options.trace_limit = UINT64_C(1) << 30;
+    profile->options.doors_in = DOORS_IN_LIBC | DOORS_IN_LD | DOORS_IN_LIBRARIES;
     p.here.file = fsh_arena_text(arena, name, strlen(name));
     p.scratch = fsh_arena_get(arena, sizeof *p.scratch);
     p.rules_max = count_rules(text, len);

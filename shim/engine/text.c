@@ -215,7 +215,6 @@ const char *fsh_value_share(struct fsh_word word, struct fsh_share *out) {
         return "is above 100%; write 0%..100%, or a fraction from 0 to 1";
     out->always = num == den;
     out->threshold = out->always ? UINT64_MAX : (uint64_t)(((unsigned __int128)num << 64) / den);
-    out->value = (double)num / (double)den;
     return NULL;
 }
 

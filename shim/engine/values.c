@@ -66,9 +66,27 @@ bool fsh_read_T_CHILDREN(struct parse *p, const struct key *key, void *field, st
 }
 
 bool fsh_read_T_DOORS(struct parse *p, const struct key *key, void *field, struct fsh_word value) {
-    static const char *const words[] = {[DOORS_AUTO] = "auto", [DOORS_SYMBOLS] = "symbols"};
-    return !later(p, key, value, "sites", "auto or symbols") &&
-           choose(p, key, field, value, words, COUNT(words), "auto or symbols");
+    static const char *const words[] = {[DOORS_AUTO] = "auto", [DOORS_SYMBOLS] = "symbols", [DOORS_SITES] = "sites"};
+    return choose(p, key, field, value, words, COUNT(words), "auto, symbols or sites");
+}
+
+/* Several words, separated by blanks or commas. */
+bool fsh_read_T_DOORS_IN(struct parse *p, const struct key *key, void *field, struct fsh_word value) {
+    static const char *const words[] = {"libc", "ld", "libraries", "program", "all"};
+    static const uint8_t bits[] = {DOORS_IN_LIBC, DOORS_IN_LD, DOORS_IN_LIBRARIES, DOORS_IN_PROGRAM,
+                                   DOORS_IN_LIBC | DOORS_IN_LD | DOORS_IN_LIBRARIES | DOORS_IN_PROGRAM};
+    uint8_t all = 0;
+    for (struct fsh_word word; fsh_next_token(&value, true, &word) == 1;) {
+        uint8_t chosen = 0;
+        if (!choose(p, key, &chosen, word, words, COUNT(words), "libc, ld, libraries, program or all"))
+            return false;
+        all |= bits[chosen];
+    }
+    if (!(all & DOORS_IN_LIBC))
+        return fail(p, "%s leaves libc out, and without it there are no other syscall doors; write libc, or doors = symbols",
+                    key->name);
+    *(uint8_t *)field = all;
+    return true;
 }
 
 bool fsh_read_T_IO_URING(struct parse *p, const struct key *key, void *field, struct fsh_word value) {

@@ -101,8 +101,11 @@ static void fill_remainder(const struct fsh_action *x) {
     bool relative = how == SLEEP_TIMESPEC || (how == SLEEP_CLOCK && !(x->a[1] & TIMER_ABSTIME));
     const struct timespec *req = (const void *)(how == SLEEP_CLOCK ? x->a[2] : x->a[0]);
     struct timespec *rem = (void *)(how == SLEEP_CLOCK ? x->a[3] : x->a[1]);
-    if (relative && req && fsh_can_write(rem, sizeof *rem))
-        *rem = *req;
+    if (!relative || !fsh_can_read(req, sizeof *req))
+        return;
+    const struct timespec all = *req; /* sleep(3) gives one object for both */
+    if (fsh_can_write(rem, sizeof *rem))
+        *rem = all;
 }
 
 long fsh_effect_error(const struct fsh_action *x) {
@@ -283,10 +286,10 @@ long fsh_apply(struct fsh_hit *pending, fsh_invoke invoke, const long *a) {
     const struct fsh_verdict *v = main_verdict(&hit);
     const struct fsh_action action = {
         .hit = &hit, .verdict = v, .spec = spec_of(v), .row = &fsh_calls[hit.call], .invoke = invoke, .a = a};
-    if (hit.call == CALL_close && fsh_watch[CALL_close] & WATCH_TRACK)
+    if (hit.call == CALL_close && fsh_armed[CALL_close] & WATCH_TRACK)
         fsh_track_close(hit.fd);
     hold_all(&hit, v, WHEN_BEFORE);
-    const bool settles = fsh_watch[hit.call] & WATCH_SETTLE && fsh_settles(hit.call);
+    const bool settles = fsh_armed[hit.call] & WATCH_SETTLE && fsh_settles(hit.call);
     uint64_t before = settles ? fsh_settle_before(hit.call, a) : 0;
     long result = effects[v->fault](&action);
     if (UNLIKELY(fsh_shim.audited))
@@ -294,7 +297,7 @@ long fsh_apply(struct fsh_hit *pending, fsh_invoke invoke, const long *a) {
     if (settles)
         fsh_settle_after(hit.call, a, result, before);
     hold_all(&hit, v, WHEN_AFTER);
-    if (fsh_watch[hit.call] & WATCH_TRACK)
+    if (fsh_armed[hit.call] & WATCH_TRACK)
         fsh_track(hit.call, a, result);
     return result;
 }

@@ -14,6 +14,7 @@
 #include "phases.h"
 #include "script.h"
 #include "session.h"
+#include "sites.h"
 #include "stack.h"
 #include "state.h"
 
@@ -22,7 +23,7 @@
 static struct fsh_thread never; /* a gate that is always closed: threads that are not known yet */
 
 __thread struct fsh_tls fsh_tls __attribute__((tls_model("initial-exec"))) = {.thread = &never};
-uint8_t fsh_watch[FSH_CALLS];
+uint8_t fsh_watch[FSH_CALLS], fsh_armed[FSH_CALLS];
 struct fsh_shim fsh_shim;
 
 /* --- the gate --- */
@@ -31,18 +32,47 @@ static inline void compiler_fence(void) {
     atomic_signal_fence(memory_order_seq_cst);
 }
 
+bool fsh_still_in_vfork(void) {
+    struct fsh_tls *tls = &fsh_tls;
+    if (!tls->owner || tls->owner != (uint32_t)fsh_sys0(SYS_gettid))
+        return true;
+    /* the thread itself is back: its child has an image of its own now, or is gone */
+    tls->in_vfork = false;
+    tls->owner = 0;
+    if (tls->child_by_site)
+        tls->has_child = tls->child_by_site = false;
+    if (tls->child_env)
+        fsh_sys2(SYS_munmap, tls->child_env, tls->child_env_size);
+    tls->child_env = NULL;
+    if (tls->thread->known)
+        tls->thread->gate = 1;
+    return false;
+}
+
+static void attach(void *result) {
+    *(struct fsh_thread **)result = fsh_thread_attach();
+}
+
 /* The gate was not open: a new thread, a new child, or a call from inside our own code. */
 static COLD struct fsh_thread *enter_slowly(void) {
     struct fsh_tls *tls = &fsh_tls;
-    if (!fsh_shim.ready || tls->in_vfork)
+    if (!fsh_shim.ready || fsh_in_vfork())
         return NULL;
+    if (tls->thread->gate) {
+        tls->thread->gate = 0;
+        return tls->thread;
+    }
     if (tls->late) {
         atomic_fetch_add_explicit(&fsh_shim.session.header->late_calls, 1, memory_order_relaxed);
         return NULL;
     }
-    if (tls->thread == &never || !tls->thread->known)
-        return fsh_thread_attach();
-    atomic_fetch_add_explicit(&fsh_shim.session.header->nested_calls, 1, memory_order_relaxed);
+    if (tls->thread == &never || !tls->thread->known) {
+        struct fsh_thread *t;
+        fsh_keep_vectors(attach, &t);
+        return t;
+    }
+    if (!tls->calls_libc)
+        atomic_fetch_add_explicit(&fsh_shim.session.header->nested_calls, 1, memory_order_relaxed);
     return NULL;
 }
 
@@ -71,8 +101,9 @@ void fsh_gate_open(void) {
 
 void fsh_gate_abandoned(void) {
     struct fsh_thread *t = fsh_tls.thread;
-    if (!fsh_shim.ready || t->gate || !t->known || fsh_tls.in_vfork)
+    if (!fsh_shim.ready || t->gate || !t->known || fsh_in_vfork())
         return;
+    fsh_tls.calls_libc = false;
     fsh_pen_mend(&t->pen);
     leave(t);
 }
@@ -84,7 +115,8 @@ void fsh_retire(void) {
     fsh_shim.retired = true;
     fsh_shim.ready = fsh_shim.tracks = false;
     for (int call = 0; call < FSH_CALLS; call++)
-        fsh_watch[call] = 0;
+        fsh_watch[call] = fsh_armed[call] = 0;
+    fsh_sites_retire();
     atomic_fetch_add_explicit(&fsh_shim.session.header->untraced, 1, memory_order_relaxed);
 }
 
@@ -179,12 +211,22 @@ static bool in_ranges(const struct fsh_ranges *ranges, uint64_t v) {
     return false;
 }
 
-static const char *module_of(const void *address) {
+struct module_search {
+    const void *address;
+    const char *name;
+};
+
+static void find_module(void *search) {
+    struct module_search *s = search;
     struct dl_find_object object;
-    if (_dl_find_object((void *)address, &object) != 0 || !object.dlfo_link_map)
-        return "";
-    const char *name = object.dlfo_link_map->l_name;
-    return name && *name ? name : fsh_program_path();
+    if (_dl_find_object((void *)s->address, &object) == 0 && object.dlfo_link_map)
+        s->name = object.dlfo_link_map->l_name;
+}
+
+static const char *module_of(const void *address) {
+    struct module_search s = {address, NULL};
+    fsh_keep_vectors(find_module, &s);
+    return !s.name ? "" : *s.name ? s.name : fsh_program_path();
 }
 
 static bool caller_matches(const struct fsh_rule *rule, const void *caller) {
@@ -372,8 +414,11 @@ static void look(struct fsh_thread *t, struct round *round, const struct fsh_can
     const struct fsh_candidate *cand = &list->v[i];
     const struct fsh_rule *rule = &fsh_shim.rules[cand->rule];
     uint32_t alternatives = cand->alternatives;
+    bool by_loader = (uintptr_t)c->caller - fsh_shim.loader < fsh_shim.loader_size;
     bool filtered = cand->flags & CAND_FILTER || (c->fd >= 0 && c->fd <= 2);
     if (filtered && !matches(t, rule, c))
+        return;
+    if (fsh_shim.sites && (by_loader ? !rule->caller.n : list->is_mixed && cand->flags & CAND_BELOW))
         return;
     struct fsh_state state = {0};
     if (cand->flags & CAND_STATE)
@@ -807,6 +852,12 @@ static void track_made(enum fsh_call call, const long *a, long result) {
         break;
     case CALL_openat2: /* its flags are not looked at */
         fsh_fd_opened_path((int)result, (int)a[0], (const char *)a[1], 0);
+        break;
+    case CALL_fcntl:
+        if (a[1] == F_DUPFD || a[1] == F_DUPFD_CLOEXEC)
+            fsh_fd_copied((int)a[0], (int)result);
+        else if (a[1] == F_SETFL)
+            fsh_fd_set_direct((int)a[0], a[2] & O_DIRECT);
         break;
     case CALL_dup:
     case CALL_dup2:

@@ -79,15 +79,25 @@ struct fsh_tls {
     uint32_t forks, creations, unnamed;
     const long *args; /* of the call that is being considered, if fsh_consider_args was asked */
     bool has_id, has_child, late, in_vfork;
+    bool calls_libc;    /* what comes now is no signal handler's, but asked for by ourselves */
+    bool child_by_site; /* the child that is being made was named at a syscall door */
+    uint32_t owner;     /* of in_vfork, set at a syscall door: the thread that waits for its child; 0 for ever */
+    const void *caller; /* of a symbol door that has stepped aside, for the site below it */
+    uint16_t caller_of; /* the call */
+    void *child_env;    /* given to the child's exec, to be unmapped */
+    size_t child_env_size;
     uint8_t destructor_rounds;
 };
 
 extern __thread struct fsh_tls fsh_tls __attribute__((tls_model("initial-exec")));
 
-enum { WATCH_CONSIDER = 1, WATCH_TRACK = 2, WATCH_ARGS = 4, WATCH_SETTLE = 8 };
+enum { WATCH_CONSIDER = 1, WATCH_TRACK = 2, WATCH_ARGS = 4, WATCH_SETTLE = 8, WATCH_CALLER = 16 };
 /* For every call: whether some rule considers it, whether its descriptors are kept track of, whether a rule looks at its arguments
- * (fsh_consider_args), whether an account is settled after it (state.h). All zero: nothing is armed. */
+ * (fsh_consider_args), whether an account is settled after it (state.h), whether its
+ * caller is noted for the site below it. All zero: nothing is armed. */
 extern uint8_t fsh_watch[FSH_CALLS];
+/* The same for calls at whichever door: at syscall doors, symbol doors have nothing left to do. */
+extern uint8_t fsh_armed[FSH_CALLS];
 
 /* The run, as this process sees it. Set up once before main; read freely. */
 struct fsh_shim {
@@ -100,6 +110,7 @@ struct fsh_shim {
     struct fsh_identity process;
     struct fsh_owner owner;
     uint64_t *run_stream; /* by rule: start of the stream of rules keyed by run */
+    bool sites;           /* syscall doors are in use */
     bool tracks;          /* descriptors are kept track of */
     bool refuses_io_uring;
     bool replays;
@@ -142,6 +153,21 @@ void fsh_track(enum fsh_call call, const long *a, long result);
 
 /* Before a descriptor is closed. Keeps errno. */
 void fsh_track_close(int fd);
+
+/* This thread's memory is its child's too (vfork, posix_spawn), and this may be the child: nothing is decided, nothing written. */
+bool fsh_still_in_vfork(void);
+static inline bool fsh_in_vfork(void) {
+    return UNLIKELY(fsh_tls.in_vfork) && fsh_still_in_vfork();
+}
+
+/* A symbol door steps aside: its caller is what the site below will be asked about. */
+INLINE void fsh_note_caller(enum fsh_call call, const void *caller) {
+    fsh_tls.caller = caller;
+    fsh_tls.caller_of = (uint16_t)call;
+}
+
+/* Calls `function` with all vector registers kept where the program may have values in them: at a syscall door. */
+void fsh_keep_vectors(void (*function)(void *), void *argument);
 
 /* Our own code begins: closes the gate. False: it was closed already (nested, not started), do nothing. */
 bool fsh_gate_close(void);

@@ -19,6 +19,7 @@
 #include "departures.h"
 #include "detour.h"
 #include "script.h"
+#include "sites.h"
 #include "stack.h"
 #include "state.h"
 
@@ -191,7 +192,7 @@ static const char *session_path(void) {
 }
 
 void fsh_session_make_way(int fd) {
-    if (fd != fsh_shim.session.fd || fd < 0 || fsh_tls.in_vfork)
+    if (fd != fsh_shim.session.fd || fd < 0 || fsh_in_vfork())
         return;
     char path[FSH_PATH_MAX];
     strcpy(path, session_path());
@@ -521,7 +522,7 @@ static int bind_plan(void) {
     return 0;
 }
 
-static void arm(void) {
+static void watch_symbols(void) {
     for (int call = 0; call < FSH_CALLS; call++)
         fsh_watch[call] = (fsh_shim.plan->armed[call] ? WATCH_CONSIDER : 0) |
                           (fsh_shim.tracks && fsh_calls[call].roles.tracked ? WATCH_TRACK : 0);
@@ -541,6 +542,26 @@ static void arm(void) {
     }
     if (fsh_shim.plan->profile->options.headstart == HEADSTART_LISTEN)
         fsh_watch[CALL_listen] |= WATCH_TRACK;
+}
+
+static void arm(void) {
+    watch_symbols();
+    memcpy(fsh_armed, fsh_watch, sizeof fsh_armed);
+    if (fsh_shim.sites)
+        fsh_sites_arm();
+}
+
+/* `doors = sites` is an order; `auto` goes on with what there is, and says so. */
+static int open_sites(char **env) {
+    uint8_t doors = fsh_shim.plan->profile->options.doors;
+    const char *wrong = doors == DOORS_SYMBOLS ? NULL : fsh_sites_start(env);
+    if (!wrong)
+        return 0;
+    /* once in a run: its other processes mostly have the same reason */
+    if (doors == DOORS_SITES || !atomic_load(&fsh_shim.session.header->attached))
+        fsh_say(doors == DOORS_SITES ? "doors = sites: " : "no syscall doors, so what libc does inside itself is not seen: ", wrong,
+                "");
+    return doors == DOORS_SITES ? -ENOTSUP : 0;
 }
 
 /* --- children = skip: they start without us --- */
@@ -841,6 +862,8 @@ int fsh_session_start(char **env) {
         return 1;
     if (!e)
         e = bind_plan();
+    if (!e)
+        e = open_sites(env);
     if (e)
         fsh_shim.plan = NULL; /* main then begins without us */
     if (e && joins) {
@@ -974,4 +997,28 @@ void fsh_env_for_child(char *const *env, const struct fsh_identity *child, char 
     if (child && (entry = put(&p, end, set_by, child->name, "")))
         out[n++] = entry;
     out[n] = NULL;
+}
+
+bool fsh_children_follow(void) {
+    return fsh_shim.plan && !fsh_shim.retired && fsh_shim.plan->profile->options.children == CHILDREN_FOLLOW;
+}
+
+/* As fsh_env_for_child leaves it: the doors of the exec family have been here. */
+static bool is_made_by_us(char *const *env, bool names_child) {
+    const char *preload = fsh_env(env, "LD_PRELOAD"), *session = fsh_env(env, "FAULTSHIM_SESSION");
+    return preload && strstr(preload, library) && session && !strcmp(session, strchr(session_env, '=') + 1) &&
+           (!names_child || fsh_env(env, "FAULTSHIM_CHILD"));
+}
+
+char *const *fsh_env_in_memory(char *const *env, bool of_child, size_t *size) {
+    const struct fsh_identity *child = of_child && fsh_tls.has_child ? &fsh_tls.child : NULL;
+    size_t entries, text;
+    if (!fsh_children_follow() || !fsh_env_measure(env, &entries, &text) || is_made_by_us(env, child != NULL))
+        return NULL;
+    size_t table = (entries + FSH_ENV_EXTRA + 1) * sizeof(char *);
+    *size = (table + text + FSH_PAGE - 1) & ~(size_t)(FSH_PAGE - 1);
+    char *p = allocate(*size);
+    if (p)
+        fsh_env_for_child(env, child, (char **)p, p + table, *size - table);
+    return (char *const *)p;
 }

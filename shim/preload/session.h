@@ -31,6 +31,10 @@ uint64_t fsh_process_started(uint32_t pid);
  * `out` has room for the entries of `env` and FSH_ENV_EXTRA more; `text` holds what is new. */
 enum { FSH_ENV_EXTRA = 4, FSH_ENV_TEXT = 16384 };
 void fsh_env_for_child(char *const *env, const struct fsh_identity *child, char **out, char *text, size_t size);
+/* Whether child programs are to have the shim. */
+bool fsh_children_follow(void);
+/* The same in memory of its own, of *size bytes; NULL if `env` is left as it is. `of_child`: named, if there is a name for it. */
+char *const *fsh_env_in_memory(char *const *env, bool of_child, size_t *size);
 /* How many entries there are, and how much room `text` needs; false if the kernel could not read it either. */
 bool fsh_env_measure(char *const *env, size_t *entries, size_t *text);
 

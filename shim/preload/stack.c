@@ -70,21 +70,37 @@ static void record(struct fsh_thread *t, uint64_t key, const struct frame *frame
     fsh_pen_record(&t->pen, &fsh_shim.session, OP_SITE, f.bytes, f.len);
 }
 
-uint64_t fsh_stack_site(struct fsh_thread *t) {
-    void *addresses[FRAMES];
+struct capture {
     struct frame frames[FRAMES];
-    int e = errno, got = backtrace_of ? backtrace_of(addresses, FRAMES) : 0, n = 0;
+    int n;
+};
+
+static void capture(void *result) {
+    struct capture *c = result;
+    void *addresses[FRAMES];
+    int e = errno, got = backtrace_of ? backtrace_of(addresses, FRAMES) : 0;
     errno = e; /* libunwind asks the kernel which memory it can read */
-    uint64_t key = 0;
+    c->n = 0;
     for (int i = 0; i < got; i++) {
         struct frame f = frame_of(addresses[i]);
-        if (f.map && is_signal_frame(addresses[i]))
-            return 0; /* its caller is whatever was interrupted */
-        if (!f.map || (n == 0 && is_ours(&f)))
-            continue;
-        const char *name = name_of(f.map);
-        key = fsh_fold(fsh_fold(key, fsh_hash(name, strlen(name))), f.offset);
-        frames[n++] = f;
+        if (f.map && is_signal_frame(addresses[i])) { /* its caller is whatever was interrupted */
+            c->n = 0;
+            return;
+        }
+        if (f.map && (c->n || !is_ours(&f)))
+            c->frames[c->n++] = f;
+    }
+}
+
+uint64_t fsh_stack_site(struct fsh_thread *t) {
+    struct capture c;
+    fsh_keep_vectors(capture, &c);
+    const struct frame *frames = c.frames;
+    const int n = c.n;
+    uint64_t key = 0;
+    for (int i = 0; i < n; i++) {
+        const char *name = name_of(frames[i].map);
+        key = fsh_fold(fsh_fold(key, fsh_hash(name, strlen(name))), frames[i].offset);
     }
     if (n)
         record(t, key | 1, frames, n);

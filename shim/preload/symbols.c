@@ -95,6 +95,8 @@ static COLD struct fsh_hit *consider_args(enum fsh_call call, const void *caller
             hit = consider_args(CALL_##name, CALLER(), packed[0], packed[1], packed[2], packed[3], packed[4], packed[5]);          \
         else if (watch & WATCH_CONSIDER)                                                                                           \
             hit = fsh_consider_call(CALL_##name, &roles, packed, CALLER());                                                        \
+        if (watch & WATCH_CALLER)                                                                                                  \
+            fsh_note_caller(CALL_##name, CALLER());                                                                                \
         if (UNLIKELY(hit || watch & (WATCH_SETTLE | (roles.tracked ? WATCH_TRACK : 0))))                                           \
             return (ret)slowly(CALL_##name, hit, fsh_invoke_##name, packed[0], packed[1], packed[2], packed[3], packed[4],         \
                                packed[5]);                                                                                         \

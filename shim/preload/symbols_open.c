@@ -3,6 +3,7 @@
  * The session's descriptor is ours: programs that close or replace everything they find must not reach it. */
 #include "doors.h"
 #include "session.h"
+#include "sites.h"
 #include "state.h"
 
 #include <linux/seccomp.h>
@@ -79,6 +80,8 @@ int fsh_door_close(int fd) {
     struct fsh_hit *hit = watch & WATCH_CONSIDER ? fsh_consider_fd(CALL_close, fd, 0, 0, CALLER()) : NULL;
     if (watch & WATCH_TRACK && !hit)
         fsh_track_close(fd);
+    if (watch & WATCH_CALLER)
+        fsh_note_caller(CALL_close, CALLER());
     if (UNLIKELY(hit))
         return (int)fsh_apply(hit, fsh_invoke_close, a);
     return fsh_real.close(fd);
@@ -87,18 +90,7 @@ int fsh_door_close(int fd) {
 /* --- descriptors that come and go otherwise --- */
 
 static bool tracks(void) {
-    return fsh_shim.ready && fsh_shim.tracks && !fsh_tls.in_vfork;
-}
-
-static void copied(int from, int to) {
-    if (to < 0 || !tracks())
-        return;
-    int e = errno;
-    if (fsh_gate_close()) {
-        fsh_fd_copied(from, to);
-        fsh_gate_open();
-    }
-    errno = e;
+    return fsh_shim.ready && fsh_shim.tracks && !fsh_shim.sites && !fsh_in_vfork();
 }
 
 static int dup_onto(enum fsh_call call, fsh_invoke invoke, int from, int to, int flags, const void *caller) {
@@ -132,10 +124,8 @@ int fsh_door_fcntl(int fd, int command, long arg) {
     const long a[6] = {fd, command, arg};
     struct fsh_hit *hit = fsh_watch[call] & WATCH_CONSIDER ? fsh_consider_fd(call, fd, 0, 0, CALLER()) : NULL;
     int result = (int)(hit ? fsh_apply(hit, fsh_invoke_fcntl, a) : fsh_invoke_fcntl(a));
-    if (result >= 0 && (command == F_DUPFD || command == F_DUPFD_CLOEXEC))
-        copied(fd, result);
-    if (result >= 0 && command == F_SETFL && tracks())
-        fsh_fd_set_direct(fd, arg & O_DIRECT);
+    if (tracks())
+        fsh_track(call, a, result);
     return result;
 }
 
@@ -193,6 +183,10 @@ long fsh_door_syscall(long nr, ...) {
     for (int i = 0; i < 6; i++)
         a[i] = va_arg(list, long);
     va_end(list);
+    if (fsh_shim.sites && !fsh_reads_clock(nr)) { /* all that follows is done at the site */
+        fsh_sites_note_caller(nr, CALLER());
+        return REAL(syscall)(nr, a[0], a[1], a[2], a[3], a[4], a[5]);
+    }
     /* io_uring and libaio would go past every door */
     if (fsh_shim.refuses_io_uring && (nr == SYS_io_uring_setup || nr == SYS_io_setup)) {
         errno = ENOSYS;

@@ -6,6 +6,7 @@
 #include "departures.h"
 #include "doors.h"
 #include "session.h"
+#include "sites.h"
 
 #include <dlfcn.h>
 #include <stdarg.h>
@@ -32,7 +33,7 @@ static pid_t fork_in_vfork(void) {
 }
 
 static pid_t forked(void) {
-    if (fsh_tls.in_vfork)
+    if (fsh_in_vfork())
         return fork_in_vfork();
     /* a signal handler that forks would take the name for its own child */
     uint64_t mask = fsh_block_signals();
@@ -64,7 +65,7 @@ pid_t fsh_door_fork(void) {
 enum { VFORK_NESTED = 1, VFORK_GATE = 2 };
 
 __attribute__((visibility("hidden"), used)) long fsh_vfork_before(void) {
-    if (fsh_tls.in_vfork)
+    if (fsh_in_vfork())
         return VFORK_NESTED;
     if (fsh_shim.ready)
         fsh_fork_before();
@@ -92,17 +93,13 @@ __attribute__((visibility("hidden"), used)) long fsh_vfork_after(long result, lo
 
 /* --- exec --- */
 
-static bool follows(void) {
-    return fsh_shim.plan && !fsh_shim.retired && fsh_shim.plan->profile->options.children == CHILDREN_FOLLOW;
-}
-
 enum { ENV_MAX = 16384, ENV_TEXT_MAX = 65536 }; /* entries, bytes; a larger environment is passed on as it is */
 
 /* A child's environment on the caller's stack: in the child of vfork there is no other memory to use. */
 #define CHILD_ENV(env, child)                                                                                                      \
     char *const *given = (env);                                                                                                    \
     size_t entries, size;                                                                                                          \
-    bool edit = follows() && fsh_env_measure(given, &entries, &size) && entries < ENV_MAX && size < ENV_TEXT_MAX;                  \
+    bool edit = fsh_children_follow() && fsh_env_measure(given, &entries, &size) && entries < ENV_MAX && size < ENV_TEXT_MAX;      \
     char **made = __builtin_alloca(edit ? (entries + FSH_ENV_EXTRA + 1) * sizeof(char *) : 1);                                     \
     char *text = __builtin_alloca(edit ? size : 1);                                                                                \
     if (edit)                                                                                                                      \
@@ -110,11 +107,11 @@ enum { ENV_MAX = 16384, ENV_TEXT_MAX = 65536 }; /* entries, bytes; a larger envi
     char *const *use = edit ? made : given
 
 static const struct fsh_identity *child_of_vfork(void) {
-    return fsh_tls.in_vfork && fsh_tls.has_child ? &fsh_tls.child : NULL;
+    return fsh_in_vfork() && fsh_tls.has_child ? &fsh_tls.child : NULL;
 }
 
 static void note_exec(const char *path) {
-    if (fsh_tls.in_vfork || !fsh_shim.ready || !fsh_can_read_path(path) || !fsh_gate_close())
+    if (fsh_in_vfork() || !fsh_shim.ready || !fsh_can_read_path(path) || !fsh_gate_close())
         return;
     struct fsh_fields f = {.len = 0};
     fsh_put_u64(&f, fsh_session_now(&fsh_shim.session));
@@ -265,7 +262,7 @@ int fsh_list_execle(const char *path, const char *arg, ...) {
 /* --- posix_spawn --- */
 
 static long spawn(const long *a, __typeof__(fsh_real.posix_spawn) real) {
-    bool counts = fsh_shim.ready && !fsh_tls.in_vfork;
+    bool counts = fsh_shim.ready && !fsh_in_vfork();
     struct fsh_identity child = {.key = 0};
     if (counts) {
         fsh_fork_before();
@@ -385,6 +382,23 @@ JUMP(__longjmp_chk)
 
 /* --- dlopen: RTLD_DEEPBIND would hide every symbol from us --- */
 
+void *fsh_call_as(const char *path, int flags, void *(*real)(const char *, int), const void *gadget)
+    __attribute__((visibility("hidden")));
+
+/* A `ret` in the module that calls: a function that is made to return to it sees that module as its caller. */
+static const void *return_in_module(const void *caller) {
+    struct dl_find_object object;
+    if (_dl_find_object((void *)caller, &object) != 0)
+        return NULL;
+    const uint8_t *p = caller, *end = object.dlfo_map_end;
+    size_t page = (size_t)FSH_PAGE - (uintptr_t)p % FSH_PAGE; /* of this page it is known that it can be executed */
+    if ((size_t)(end - p) > page)
+        end = p + page;
+    while (p < end && *p != 0xc3)
+        p++;
+    return p < end ? p : NULL;
+}
+
 void *fsh_door_dlopen(const char *path, int flags) {
     if (flags & RTLD_DEEPBIND && fsh_shim.ready) {
         flags &= ~RTLD_DEEPBIND;
@@ -394,8 +408,13 @@ void *fsh_door_dlopen(const char *path, int flags) {
     struct fsh_hit *hit = fsh_watch[CALL_dlopen] & WATCH_CONSIDER ? fsh_consider(CALL_dlopen, 0, CALLER()) : NULL;
     if (hit)
         return (void *)fsh_apply(hit, fsh_invoke_dlopen, a);
-    /* a tail call: dlopen looks at its caller for $ORIGIN and the namespace */
-    return fsh_real.dlopen(path, flags);
+    /* dlopen looks at its caller for $ORIGIN and the namespace: a tail call, or one that seems to come from there */
+    const void *gadget = fsh_shim.sites ? return_in_module(CALLER()) : NULL;
+    if (!gadget)
+        return fsh_real.dlopen(path, flags);
+    void *result = fsh_call_as(path, flags, fsh_real.dlopen, gadget);
+    fsh_sites_loaded();
+    return result;
 }
 
 #define FSH_ALIASES_PROCESS

@@ -53,7 +53,7 @@ END
       # there is something to compare: faults of each kind of call
       [ "$(wc -l <found)" -gt 300 ]
       local call
-      for call in malloc write pread open send recv connect; do
+      for call in malloc write pread openat sendto recvfrom connect; do
         grep -q "\"$call\"" found || { echo "no fault on $call" && return 1; }
       done
       [ "$(faults run.trace | jq -r '.process + "/" + .thread' | sort -u | wc -l)" -eq 11 ]

@@ -64,7 +64,7 @@ load ../common
   run under 'calls=@file.read,@file.write,@net.send,@net.recv,@pipe.read,@pipe.write fault=short probability=50% continue=no' \
     'calls=@file,@net,@pipe except=close fault=error:EINTR probability=20%' -- robust all 300000
   [ "$status" -eq 0 ]
-  says "file 300000 ok" "stdio 300000 ok" "pipe 300000 ok" "unix 300000 ok" "tcp 300000 ok" "udp 300000 ok"
+  says "file 300000 ok" "pipe 300000 ok" "unix 300000 ok" "tcp 300000 ok" "udp 300000 ok"
   [ "$(faults | how_many '.fault == "short"')" -gt 100 ]
   [ "$(faults | how_many '.errno == "EINTR"')" -gt 50 ]
   fs verify -q

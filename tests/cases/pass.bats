@@ -54,6 +54,7 @@ load ../common
 }
 @test "all-transfers-keep-every-byte" {
   same_under_the_shim robust all
+  same_under_the_shim robust stdio
 }
 @test "threads-and-children-work-side-by-side" {
   same_under_the_shim threads8 "$(free_port)"

@@ -106,7 +106,9 @@ static const struct {
     {SESSION("clock = virtual\n"), 2, "clock = virtual is not yet supported; write real"},
     {SESSION("clock = unreal\n"), 2, "clock has no 'unreal'; did you mean 'real'?"},
     {SESSION("children = ignore\n"), 2, "children has no 'ignore'; write follow or skip"},
-    {SESSION("doors = sites\n"), 2, "doors = sites is not yet supported; write auto or symbols"},
+    {SESSION("doors = walls\n"), 2, "doors has no 'walls'; write auto, symbols or sites"},
+    {SESSION("doors-in = libc, go\n"), 2, "doors-in has no 'go'"},
+    {SESSION("doors-in = ld\n"), 2, "doors-in leaves libc out"},
     {SESSION("doors = symbol\n"), 2, "did you mean 'symbols'?"},
     {SESSION("io_uring = refused\n"), 2, "io_uring has no 'refused'; did you mean 'refuse'?"},
     {SESSION("headstart = soon\n"), 2, "headstart 'soon' is unknown; write a time as in 100ms, or 'N calls', or listen"},
@@ -521,7 +523,7 @@ static void every_key_of_a_rule(void **state) {
     assert_int_equal(r->process.n, 2);
     assert_true(r->has_size && r->size.lo == 4096 && r->size.hi == 1500000);
     assert_int_equal(r->probability.threshold, (uint64_t)(((unsigned __int128)1 << 64) / 40));
-    assert_true(fabs(r->probability.value - 0.025) < 1e-15);
+    assert_true(fabs((double)r->probability.threshold / 0x1p64 - 0.025) < 1e-15);
     assert_int_equal(r->nth.n, 3);
     assert_true(r->nth.v[0].first == 7 && r->nth.v[0].last == 7 && r->nth.v[0].step == 1);
     assert_true(r->nth.v[1].first == 10 && r->nth.v[1].last == 20 && r->nth.v[1].step == 5);
