@@ -209,7 +209,7 @@ static enum answer lets(const struct work *w, const struct fsh_candidate *cand, 
     if (rule->peer.n || rule->local.n || rule->caller.n || rule->fd.n)
         answer = both(answer, UNKNOWN);
     /* descriptors 0 to 2 are met by rules that name them only */
-    if (fsh_calls[w->calls[d->call]].roles.fd && !rule->fd.n && !fd_is_ordinary)
+    if (fsh_call_takes_descriptor((enum fsh_call)w->calls[d->call]) && !rule->fd.n && !fd_is_ordinary)
         answer = both(answer, UNKNOWN);
     return answer;
 }

@@ -133,6 +133,11 @@ int fsh_call_by_syscall(long nr, const long *a) {
     return call == CALL_fcntl && fsh_is_lock((int)a[1]) ? CALL_fcntl_lock : call;
 }
 
+bool fsh_call_takes_descriptor(enum fsh_call call) {
+    const struct fsh_call_row *row = &fsh_calls[call];
+    return row->roles.fd || (row->roles.dirfd && row->class_of[FSH_ON_STREAM] != C_NONE);
+}
+
 bool fsh_is_lock(int command) {
     return command == F_SETLK || command == F_SETLKW || command == F_GETLK || command == F_OFD_SETLK || command == F_OFD_SETLKW ||
            command == F_OFD_GETLK;

@@ -105,6 +105,8 @@ int fsh_call_by_name(const char *name, size_t len);
 int fsh_call_by_number(long nr);
 /* The same where the arguments tell: fcntl's locks are calls of their own. */
 int fsh_call_by_syscall(long nr, const long *a);
+/* Whether it is made on a descriptor: always, or where the path is empty. */
+bool fsh_call_takes_descriptor(enum fsh_call call);
 /* Whether a command of fcntl is about locks. */
 bool fsh_is_lock(int command);
 /* Whether its errors are EAI_ codes. */

@@ -146,7 +146,7 @@ static bool has_path(const struct fsh_rule *rule, unsigned call, unsigned kind) 
 static bool has_descriptor(const struct fsh_rule *rule, unsigned call, unsigned kind) {
     (void)rule;
     (void)kind;
-    return fsh_calls[call].roles.fd;
+    return fsh_call_takes_descriptor((enum fsh_call)call);
 }
 
 static bool has_size(const struct fsh_rule *rule, unsigned call, unsigned kind) {

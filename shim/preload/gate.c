@@ -254,7 +254,7 @@ static bool matches(struct fsh_thread *t, const struct fsh_rule *rule, const str
         return false;
     if (c->resource ? !bit(c->resource->matches, rule->index) : rule->peer.n || rule->path.n)
         return false;
-    if (c->fd >= 0 && (rule->fd.n ? !in_ranges(&rule->fd, (uint64_t)c->fd) : c->fd <= 2))
+    if (rule->fd.n ? c->fd < 0 || !in_ranges(&rule->fd, (uint64_t)c->fd) : c->fd >= 0 && c->fd <= 2)
         return false;
     if (rule->has_size && (c->size < rule->size.lo || c->size > rule->size.hi))
         return false;

@@ -101,6 +101,8 @@ failed() {
 @test "fd-chooses-descriptors-and-is-the-only-way-to-the-standard-ones" {
   run_say 'calls=write fault=error:EIO' on:fd:1 write:0 on:file write
   says "write 0" "write -1 EIO"
+  run_say 'calls=statx fd=3..4 fault=error:EIO' on:file statx statx_empty
+  says "statx ok" "statx_empty -1 EIO"
   run_say 'calls=write fd=1 fault=error:EIO' on:fd:1 write:0 on:file write
   says "write -1 EIO" "write 100"
   run_say 'calls=write fd=3..4 fault=error:EIO' on:file write on:unix write dup:2 write
