@@ -343,12 +343,15 @@ static void count(struct count *n, struct fsh_thread *t, const struct fsh_candid
         n->stuck = &keyed->counters->stuck;
 }
 
+static uint64_t most_times(const struct fsh_thread *t, const struct fsh_rule *rule) {
+    const struct fsh_rule_view *v = &t->views[rule->index];
+    return v->set & CONTROL_TIMES ? v->times : rule->has_times ? rule->times : UINT64_MAX;
+}
+
 /* One of the rule's `times`, over the whole run. */
 static bool take_time(const struct fsh_thread *t, const struct fsh_rule *rule) {
     _Atomic uint64_t *fired = &fsh_shim.session.rules[rule->index].fired;
-    const struct fsh_rule_view *v = &t->views[rule->index];
-    uint64_t have = atomic_load_explicit(fired, memory_order_relaxed);
-    uint64_t most = v->set & CONTROL_TIMES ? v->times : rule->has_times ? rule->times : UINT64_MAX;
+    uint64_t have = atomic_load_explicit(fired, memory_order_relaxed), most = most_times(t, rule);
     while (have < most)
         if (atomic_compare_exchange_weak_explicit(fired, &have, have + 1, memory_order_relaxed, memory_order_relaxed))
             return true;
@@ -382,8 +385,9 @@ static COLD void fire(struct fsh_thread *t, struct round *round, const struct fs
     v.word = word;
     if ((round->primary && v.fault != FAULT_DELAY) || hit->n == FSH_VERDICTS)
         return;
-    /* what is forced belongs to a fault that has been counted already */
-    if (cand->flags & CAND_STATE && !n->forced && !fsh_state_take(rule, c->site))
+    /* what is forced belongs to a fault that has been counted already; what can't fire any more takes nothing */
+    if (cand->flags & CAND_STATE && !n->forced &&
+        (atomic_load(&fsh_shim.session.rules[rule->index].fired) >= most_times(t, rule) || !fsh_state_take(rule, c->site)))
         return;
     if (!n->forced && !take_time(t, rule))
         return;

@@ -557,6 +557,11 @@ END
   says "here ok" "there ok"
   run_say 'calls=malloc size=50 fault=once-per-stack:file=others' here
   says "here NULL"
+  # what has no times left remembers nothing
+  run_say 'calls=malloc size=50 times=1 fault=once-per-stack:file=third' here there
+  says "here NULL" "there ok"
+  run_say 'calls=malloc size=50 times=1 fault=once-per-stack:file=third' here there
+  says "here ok" "there NULL"
   rm faultshim.stacks
   run_say 'calls=write fault=once-per-stack:EIO' on:file x3:write
   says "write -1 EIO" "write 100" "write 100"

@@ -1,0 +1,135 @@
+#!/usr/bin/env bats
+# Programs that nobody here wrote, each bare and then under a fault that its own manual has an answer for.
+
+load ../common
+
+inserts() { # N
+  echo 'create table if not exists t (id integer primary key, words text);'
+  local i
+  for ((i = 1; i <= $1; i++)); do
+    echo "insert into t (words) values ('the words of row $i, which are as long as they are');"
+  done
+}
+sqlite() {
+  clean timeout 60 /usr/bin/sqlite3 "$@"
+}
+whole() { # DATABASE
+  [ "$(sqlite "$1" 'pragma integrity_check' 2>&1)" = ok ]
+}
+
+@test "sqlite-fills-its-quota-says-so-and-goes-on-when-there-is-room" {
+  inserts 400 >script.sql
+  sqlite bare.db 'pragma synchronous = off' '.read script.sql'
+  run fs run -q -s 1 -r "calls=@file.write path=$place/test.db* fault=quota:20000" -- \
+    /usr/bin/sqlite3 test.db 'pragma synchronous = off' '.read script.sql' 'drop table t' 'vacuum' 'select count(*) + 41 from sqlite_master'
+  [[ $output == *"database or disk is full"* ]]
+  # what was given back by dropping and shrinking can be used again
+  [[ $output == *41* ]]
+  whole test.db
+  [ "$(stat -c %s test.db)" -le 20000 ]
+  fs verify -q
+}
+
+@test "sqlite-finds-torn-and-misdirected-pages" {
+  local fault
+  inserts 400 >script.sql
+  sqlite sound.db 'pragma synchronous = off' '.read script.sql'
+  whole sound.db
+  for fault in torn misdirect:by=4096 'corrupt:stored,zero' 'corrupt:at-rest,bytes=200'; do
+    rm -f test.db*
+    run fs run -q -s 3 -r "calls=pwrite,pwrite64 path=$place/test.db nth=40..200 times=20 fault=$fault" -- \
+      /usr/bin/sqlite3 test.db 'pragma synchronous = off' '.read script.sql'
+    [ "$(faults | wc -l)" -gt 0 ] || { echo "$fault: none" && return 1; }
+    run sqlite test.db 'pragma integrity_check' 'select count(*) from t where length(words) < 20 or words is null'
+    [[ $output != ok*0 ]] || { cmp -s test.db sound.db || true; echo "$fault: not found"; return 1; }
+  done
+}
+
+@test "sqlite-finds-rot-in-the-file-that-it-opens" {
+  inserts 400 >script.sql
+  sqlite test.db 'pragma synchronous = off' '.read script.sql'
+  cp test.db before.db
+  run fs run -q -s 5 -r "calls=@file.open path=$place/test.db nth=1 fault=corrupt:at-rest,bytes=300" -- /usr/bin/sqlite3 test.db 'pragma integrity_check'
+  [ "$output" != ok ]
+  [ "$(cmp -l test.db before.db | wc -l)" -eq 300 ]
+}
+
+@test "sqlite-reports-a-failed-sync-and-rolls-back" {
+  inserts 40 >script.sql
+  run fs run -q -s 1 -r "calls=@file.sync path=$place/* nth=30 fault=fsync-fail" -- /usr/bin/sqlite3 -bail test.db '.read script.sql'
+  [ "$status" -ne 0 ]
+  [[ $output == *"disk I/O error"* ]]
+  whole test.db
+}
+
+@test "sqlite-reports-out-of-memory-and-never-crashes" {
+  local bytes seen=0
+  inserts 20 >script.sql
+  for bytes in 2KiB 5KiB 9KiB 14KiB 20KiB 30KiB 200KiB; do
+    run fs run -q -s 1 --expect=any -r "calls=@memory.alloc caller=libsqlite3* fault=budget:$bytes" -- /usr/bin/sqlite3 :memory: '.read script.sql'
+    [ "$status" -lt 120 ] || { echo "$bytes: status $status: $output" && return 1; }
+    if [[ $output == *"out of memory"* ]]; then seen=$((seen + 1)); fi
+  done
+  [ "$seen" -ge 1 ]
+}
+
+# Until nothing is injected any more, every place where SQLite allocates has failed once.
+@test "sqlite-survives-the-failure-of-every-allocation-it-makes" {
+  local i ended=no
+  echo 'create table t (a); insert into t values (1), (2); select sum(a) from t; create index i on t (a);' >script.sql
+  [ "$(sqlite :memory: '.read script.sql')" = 3 ]
+  for ((i = 1; i <= 500; i++)); do
+    run fs run -q -s 1 --expect=any -r 'calls=@memory.alloc caller=libsqlite3* times=1 fault=once-per-stack' -- \
+      /usr/bin/sqlite3 :memory: '.read script.sql'
+    [ "$status" -lt 120 ] || { echo "run $i: status $status: $output" && fs log --faults && return 1; }
+    if [ "$(faults | wc -l)" -eq 0 ]; then
+      ended=yes
+      break
+    fi
+  done
+  [ $ended = yes ] && [ "$i" -gt 20 ]
+}
+
+@test "python3-and-cp-name-the-disk-that-is-full" {
+  head -c 200000 /dev/zero >big
+  run fs run -q -s 1 -r "calls=@file.write path=$place/out fault=quota:100000" -- /usr/bin/cp big out
+  [ "$status" -eq 1 ]
+  [[ $output == *"No space left on device"* ]]
+  [ "$(stat -c %s out)" -eq 100000 ]
+  run fs run -q -s 1 -r "calls=@file.write path=$place/o* fault=quota:100000,EDQUOT" -- /usr/bin/python3 -c '
+import os
+try:
+    with open("other", "wb", buffering=0) as f:
+        while True: f.write(b"x" * 7000)
+except OSError as e:
+    print(e.strerror)
+os.remove("other")
+with open("other", "wb") as f: f.write(b"x" * 90000)
+print("fits")'
+  [ "$status" -eq 0 ]
+  [ "$output" = $'Disk quota exceeded\nfits' ]
+}
+
+@test "python3-draws-the-same-with-the-same-seed" {
+  local rules=(-r 'calls=@random key=thread fault=seeded' -r 'calls=@file.read path=/dev/urandom key=thread fault=seeded') first
+  local script='import uuid, secrets, random; print(uuid.uuid4(), secrets.token_hex(8), random.random())'
+  first=$(fs run -q -s 9 "${rules[@]}" -- /usr/bin/python3 -c "$script")
+  [ "$(fs run -q -s 9 "${rules[@]}" -- /usr/bin/python3 -c "$script")" = "$first" ]
+  [ "$(fs run -q -s 8 "${rules[@]}" -- /usr/bin/python3 -c "$script")" != "$first" ]
+}
+
+@test "python3-hears-of-a-child-that-failed-and-of-descriptors-that-ran-out" {
+  run fs run -q -s 1 -r 'calls=@process.wait fault=exit-status:3' -- /usr/bin/python3 -c '
+import subprocess
+print(subprocess.run(["/bin/true"]).returncode)'
+  [ "$output" = 3 ]
+  run fs run -q -s 1 -r 'calls=@file.open,@net.socket,@pipe fault=descriptors:12' -- /usr/bin/python3 -c '
+import os
+kept = []
+try:
+    while True: kept.append(os.open("/dev/null", os.O_RDONLY))
+except OSError as e: print(e.strerror, len(kept) < 10)
+while kept: os.close(kept.pop())
+print(len(os.pipe()))'
+  [ "$output" = $'Too many open files True\n2' ]
+}
