@@ -49,10 +49,11 @@ static bool arm_continue(uint64_t ns, int *timer) {
 /* SIGSTOP to the thread itself: when the system call returns, the whole process has stood still. What is left of the time (the
  * first process of a pid namespace can't be stopped from inside) is waited for. */
 long fsh_effect_pause(const struct fsh_action *x) {
-    uint64_t end = fsh_monotonic() + x->verdict->amount, now;
+    uint64_t left = fsh_rule_until(x->verdict->rule), ns = x->verdict->amount < left ? x->verdict->amount : left;
+    uint64_t end = fsh_monotonic() + ns, now;
     int timer;
     uint64_t mask = fsh_block_signals(); /* a handler that jumps away would leave the timer behind */
-    if (arm_continue(x->verdict->amount, &timer)) {
+    if (ns && arm_continue(ns, &timer)) {
         fsh_sys3(SYS_tgkill, fsh_sys0(SYS_getpid), fsh_sys0(SYS_gettid), SIGSTOP);
         fsh_sys1(SYS_timer_delete, timer);
     }
@@ -88,6 +89,7 @@ enum { BLOCK_FREE, BLOCK_BUSY, BLOCK_HELD };
 
 static struct {
     _Atomic uint32_t state;
+    uint32_t rule;
     uint64_t at, size, until;
 } blocks[BLOCKS];
 _Atomic uint32_t fsh_memory_blocks;
@@ -101,7 +103,7 @@ void fsh_memory_return(void) {
     for (unsigned i = 0; i < BLOCKS; i++) {
         if (!change(i, BLOCK_HELD, BLOCK_BUSY))
             continue;
-        bool over = now >= blocks[i].until;
+        bool over = now >= blocks[i].until || !fsh_rule_is_on(blocks[i].rule);
         if (over) {
             fsh_sys2(SYS_munmap, blocks[i].at, blocks[i].size);
             atomic_fetch_sub(&fsh_memory_blocks, 1);
@@ -111,7 +113,7 @@ void fsh_memory_return(void) {
 }
 
 /* With every block in use nothing more is taken. */
-static void take(uint64_t size, uint64_t ns) {
+static void take(unsigned rule, uint64_t size, uint64_t ns) {
     unsigned i = 0;
     while (i < BLOCKS && !change(i, BLOCK_FREE, BLOCK_BUSY))
         i++;
@@ -122,6 +124,7 @@ static void take(uint64_t size, uint64_t ns) {
     bool taken = !(p < 0 && p > -4096);
     for (uint64_t at = 0; taken && at < size; at += TOUCH)
         *(volatile char *)(p + (long)at) = 1;
+    blocks[i].rule = rule;
     blocks[i].at = (uint64_t)p;
     blocks[i].size = size;
     blocks[i].until = fsh_monotonic() + ns;
@@ -132,7 +135,7 @@ static void take(uint64_t size, uint64_t ns) {
 
 long fsh_effect_memory(const struct fsh_action *x) {
     fsh_memory_return();
-    take(x->verdict->amount, x->spec->limit);
+    take(x->verdict->rule, x->verdict->amount, x->spec->limit);
     return fsh_real_call(x);
 }
 

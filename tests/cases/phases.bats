@@ -444,3 +444,53 @@ END
   [[ $output == *"in phase p (from 10s to 20s)"* ]]
   [[ $output == *"raised to 50% when the mark now"* ]]
 }
+
+@test "quotas-lift-and-sectors-heal-when-their-phase-ends" {
+  profile <<'END'
+[rule q]
+calls = @file.write
+path  = **/data
+fault = quota 150
+phase = p
+[phase p]
+to = 3 ops
+END
+  under_profile say on:file x6:write
+  [ "$output" = $'write 100\nwrite 50\nwrite -1 ENOSPC\nwrite -1 ENOSPC\nwrite 100\nwrite 100' ]
+  rm data
+  bare say on:file write:2000
+  profile <<'END'
+[rule s]
+calls = @file.read
+path  = **/data
+times = 1
+fault = bad-sector
+phase = p
+[phase p]
+to = 3 ops
+END
+  under_profile say on:file x5:pread:400
+  [ "$(grep -c EIO <<<"$output")" -eq 3 ] && [ "$(grep -c '400$' <<<"$output")" -eq 2 ]
+}
+
+@test "memory-that-was-taken-and-descriptors-come-back-when-the-phase-ends" {
+  profile <<'END'
+[rule m]
+calls = write
+fault = memory 32MiB for=1h
+phase = a
+[rule d]
+calls = open
+path  = /dev/null
+fault = descriptors 4
+phase = b
+[phase a]
+to = 2 ops
+[phase b]
+to = 1 ops
+END
+  under_profile say on:file resident write resident write resident descriptors:1 descriptors:9
+  [[ $output =~ resident\ ([0-9]+).write\ 100.resident\ ([0-9]+).write\ 100.resident\ ([0-9]+).descriptors\ 0\ EMFILE.descriptors\ 9$ ]]
+  [ $((BASH_REMATCH[2] - BASH_REMATCH[1])) -ge 32768 ]
+  [ $((BASH_REMATCH[2] - BASH_REMATCH[3])) -ge 32768 ]
+}
