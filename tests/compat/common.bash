@@ -141,14 +141,14 @@ compare() { # BARE SHIMMED
   join -a 1 -a 2 -e missing -o 0,1.2,2.2 "$1" "$2" | awk '$2 != $3 { print $1 ": " $2 " bare, " $3 " under the shim" }'
 }
 
-explained() { # UNIT: lines of compare; those with a reason go to $place/explained
+explained() { # UNIT: the lines of compare that have no reason; those with one go to $place/explained
   local line pattern name
   while read -r line; do
     name=$1/${line%%: *}
     for pattern in "${!known[@]}"; do
       # shellcheck disable=SC2053  # a glob on purpose
       if [[ $name == $pattern ]]; then
-        echo "$line: ${known[$pattern]}" >>"$place/explained"
+        echo "${line%%: *}: ${known[$pattern]}" >>"$place/explained"
         continue 2
       fi
     done
@@ -188,7 +188,8 @@ one_unit() { # UNIT: prints its line, and what differs
   printf '%-8scompat/%s/%s (%s, %s s)\n' "$note" "$suite" "$unit" "$words" "$((SECONDS - start))"
   sed 's/^/    | /' "$at.differs" "$at.armed"
   sed 's/^/    moment: /' "$at.unsteady"
-  sort -u "$place/explained" | sed 's/^/    explained: /'
+  sort -u "$place/explained" | awk -F': ' '{ why[$2]++; one[$2] = $1 }
+    END { for (w in why) print "    explained: " (why[w] > 1 ? why[w] " tests" : one[w]) ": " w }'
   if [ "$note" = failed ]; then
     tail -n 20 "$at.shimmed.log" | sed 's/^/    | /'
     echo "    repeat: tests/compat/$suite.sh${said:+ $said} $unit"
