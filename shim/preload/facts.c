@@ -690,7 +690,7 @@ struct fsh_resource *fsh_resource_of_path(int dirfd, const char *path, int oflag
         return unnamed(FSH_ON_FILE, "file", &no_ends);
     uint64_t hash = fsh_hash(name, strlen(name)) | 1;
     struct fsh_resource *r = look_up(hash, name);
-    bool drawn = oflags & FSH_DRAWN ||
+    bool drawn = oflags & FSH_DRAWN || fsh_tls.draws ||
                  ((oflags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL) && fsh_path_is_temporary(&fsh_shim.places, name));
     return r ? r : new_file(name, drawn, hash);
 }

@@ -101,6 +101,7 @@ void fsh_gate_open(void) {
 
 void fsh_gate_abandoned(void) {
     struct fsh_thread *t = fsh_tls.thread;
+    fsh_tls.draws = false;
     if (!fsh_shim.ready || t->gate || !t->known || fsh_in_vfork())
         return;
     fsh_tls.calls_libc = false;

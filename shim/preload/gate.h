@@ -79,6 +79,7 @@ struct fsh_tls {
     uint32_t forks, creations, unnamed;
     const long *args; /* of the call that is being considered, if fsh_consider_args was asked */
     bool has_id, has_child, late, in_vfork;
+    bool draws;         /* mkstemp(3) is under way: the names of files that are made are drawn */
     bool calls_libc;    /* what comes now is no signal handler's, but asked for by ourselves */
     bool child_by_site; /* the child that is being made was named at a syscall door */
     uint32_t owner;     /* of in_vfork, set at a syscall door: the thread that waits for its child; 0 for ever */

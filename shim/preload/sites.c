@@ -96,7 +96,11 @@ static enum way apply(struct fsh_site_frame *f, struct fsh_hit *hit, fsh_invoke 
     const long outer = number_now; /* of a call that this signal handler has interrupted */
     const struct fsh_call_row *row = &fsh_calls[hit->call];
     number_now = f->nr;
+    /* brk(2): the kernel says no by leaving the break where it was, not by an error */
+    const long old_break = f->nr == SYS_brk ? fsh_sys1(SYS_brk, 0) : 0;
     f->result = for_kernel(row, fsh_apply(hit, invoke, f->a));
+    if (f->nr == SYS_brk && f->result < 0)
+        f->result = fsh_sys1(SYS_brk, old_break);
     number_now = outer;
     errno = e;
     return SKIP;
@@ -383,7 +387,7 @@ void fsh_keep_vectors(void (*function)(void *), void *argument) {
 
 /* --- putting doors in --- */
 
-enum { STUB = 80, MODULES_MAX = 512 };
+enum { STUB = 80 };
 
 struct module {
     const char *name;
@@ -585,50 +589,30 @@ static bool is_asked_for(const struct module *m) {
 }
 
 static void find_decoder(void) {
-    if (looked_for_decoder)
-        return;
-    looked_for_decoder = true;
     void *lib = dlopen("libZydis.so.4.0", RTLD_NOW | RTLD_LOCAL);
-    if (!lib)
-        return;
-    decoder.init = dlsym(lib, "ZydisDecoderInit");
-    decoder.decode = dlsym(lib, "ZydisDecoderDecodeInstruction");
+    if (lib) {
+        decoder.init = dlsym(lib, "ZydisDecoderInit");
+        decoder.decode = dlsym(lib, "ZydisDecoderDecodeInstruction");
+    }
+    looked_for_decoder = true;
 }
 
-/* What is asked about modules, and the answer. */
+/* What is done to the modules, and what came of it. */
 struct search {
+    bool libc;      /* libc, or all others */
+    bool may_learn; /* the decoder has been looked for */
     bool has_libc;
     bool is_installed; /* libc has its doors */
+    bool lacks_map;    /* of some module */
     const char *wrong; /* about libc */
-    unsigned n, unknown;
-    struct module modules[MODULES_MAX];
 };
-
-static int note_module(struct dl_phdr_info *info, size_t size, void *data) {
-    struct search *s = data;
-    struct module m = {.name = info->dlpi_name && *info->dlpi_name ? info->dlpi_name : fsh_program_path(), .base = info->dlpi_addr};
-    m.is_program = !info->dlpi_name || !*info->dlpi_name;
-    m.is_libc = ends_in(m.name, "libc.so.6") || ends_in(m.name, "libc-2.");
-    for (unsigned i = 0; i < info->dlpi_phnum; i++) {
-        const ElfW(Phdr) *p = &info->dlpi_phdr[i];
-        if (p->p_type == PT_LOAD && p->p_flags & PF_X && !m.text_size) {
-            m.text = m.base + p->p_vaddr;
-            m.text_size = p->p_memsz;
-        }
-        if (p->p_type == PT_NOTE && !m.id_size)
-            m.id_size = fsh_build_id((const void *)(m.base + p->p_vaddr), p->p_memsz, m.id);
-    }
-    m.is_loader = m.text >= fsh_shim.loader && m.text < fsh_shim.loader + fsh_shim.loader_size;
-    if (s->n < MODULES_MAX && m.text_size && !is_left_alone(m.name) && is_asked_for(&m))
-        s->modules[s->n++] = m;
-    s->has_libc |= m.is_libc;
-    return 0;
-}
 
 static void open_module(struct search *s, const struct module *m) {
     const struct fsh_sitemap *map = m->id_size ? fsh_sitemap_find(cache.data, cache.size, m->id, m->id_size) : NULL;
     if (!map && m->id_size) {
-        find_decoder();
+        s->lacks_map = true;
+        if (!s->may_learn)
+            return;
         if (decoder.init && decoder.decode)
             map = fsh_sitecache_learn(&cache, m->name, m->id, m->id_size, &decoder);
     }
@@ -644,22 +628,49 @@ static void open_module(struct search *s, const struct module *m) {
     }
 }
 
+/* With ld.so's list of modules locked: one thread at a time, and no module goes away meanwhile. */
+static int visit_module(struct dl_phdr_info *info, size_t size, void *data) {
+    struct search *s = data;
+    struct module m = {.name = info->dlpi_name && *info->dlpi_name ? info->dlpi_name : fsh_program_path(), .base = info->dlpi_addr};
+    m.is_program = !info->dlpi_name || !*info->dlpi_name;
+    m.is_libc = ends_in(m.name, "libc.so.6") || ends_in(m.name, "libc-2.");
+    s->has_libc |= m.is_libc;
+    if (m.is_libc != s->libc)
+        return 0;
+    for (unsigned i = 0; i < info->dlpi_phnum; i++) {
+        const ElfW(Phdr) *p = &info->dlpi_phdr[i];
+        if (p->p_type == PT_LOAD && p->p_flags & PF_X && !m.text_size) {
+            m.text = m.base + p->p_vaddr;
+            m.text_size = p->p_memsz;
+        }
+        if (p->p_type == PT_NOTE && !m.id_size)
+            m.id_size = fsh_build_id((const void *)(m.base + p->p_vaddr), p->p_memsz, m.id);
+    }
+    m.is_loader = m.text >= fsh_shim.loader && m.text < fsh_shim.loader + fsh_shim.loader_size;
+    if (m.text_size && !is_left_alone(m.name) && is_asked_for(&m))
+        open_module(s, &m);
+    return 0;
+}
+
+/* libc first: without it, none. */
+static void visit_modules(struct search *s) {
+    s->libc = true;
+    dl_iterate_phdr(visit_module, s);
+    s->libc = false;
+    if (s->is_installed)
+        dl_iterate_phdr(visit_module, s);
+}
+
 /* What is new among the loaded modules. Windows that hold our jump differ from the map, so nothing is done twice. */
 static const char *open_modules(void) {
-    struct search *s = (void *)fsh_sys6(SYS_mmap, 0, sizeof *s, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if ((long)s < 0 && (long)s > -4096)
-        return "no memory";
-    dl_iterate_phdr(note_module, s);
-    /* libc first: without it, none */
-    for (unsigned i = 0; i < s->n; i++)
-        if (s->modules[i].is_libc)
-            open_module(s, &s->modules[i]);
-    for (unsigned i = 0; i < s->n && s->is_installed; i++)
-        if (!s->modules[i].is_libc)
-            open_module(s, &s->modules[i]);
-    const char *wrong = !s->has_libc ? "no libc.so.6 is loaded" : s->wrong;
-    fsh_sys2(SYS_munmap, s, sizeof *s);
-    return wrong;
+    struct search s = {.may_learn = looked_for_decoder};
+    visit_modules(&s);
+    if (s.lacks_map && !s.may_learn) {
+        find_decoder(); /* by dlopen, which takes the list's lock itself */
+        s = (struct search){.may_learn = true};
+        visit_modules(&s);
+    }
+    return !s.has_libc ? "no libc.so.6 is loaded" : s.wrong;
 }
 
 /* --- start --- */

@@ -55,10 +55,16 @@ long fsh_by_number(long nr, const long *a) {
 static COLD long slowly(enum fsh_call call, struct fsh_hit *hit, fsh_invoke invoke, long a, long b, long c, long d, long e,
                         long f) {
     const long packed[6] = {a, b, c, d, e, f};
-    if (hit)
-        return fsh_apply(hit, invoke, packed);
+    if (call >= CALL_mkstemp && call <= CALL_mkostemps)
+        fsh_tls.draws = true;
+    if (hit) {
+        long result = fsh_apply(hit, invoke, packed);
+        fsh_tls.draws = false;
+        return result;
+    }
     uint64_t before = fsh_watch[call] & WATCH_SETTLE ? fsh_settle_before(call, packed) : 0;
     long result = invoke(packed);
+    fsh_tls.draws = false;
     if (fsh_watch[call] & WATCH_SETTLE)
         fsh_settle_after(call, packed, result, before);
     if (fsh_watch[call] & WATCH_TRACK)
