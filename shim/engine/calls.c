@@ -134,8 +134,16 @@ int fsh_call_by_syscall(long nr, const long *a) {
 }
 
 bool fsh_call_takes_descriptor(enum fsh_call call) {
-    const struct fsh_call_row *row = &fsh_calls[call];
-    return row->roles.fd || (row->roles.dirfd && row->class_of[FSH_ON_STREAM] != C_NONE);
+    switch (call) {
+    case CALL_fstatat:
+    case CALL_statx:
+    case CALL_fchownat:
+    case CALL_utimensat:
+    case CALL_execveat:
+        return true;
+    default:
+        return fsh_calls[call].roles.fd;
+    }
 }
 
 bool fsh_is_lock(int command) {
