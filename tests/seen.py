@@ -37,12 +37,15 @@ REASONS = {
     "untraced": "by a program that the shim is not in: it never mapped libfaultshim.so",
     "leaving": "a thread gives its memory back on its way out, after its last destructor: nothing but such calls comes before its exit",
     "at-symbol": "no site decides it, because libc makes a success of what the kernel refuses: met where the program asks for it itself",
+    "nested": "by a signal handler that has interrupted the shim's own code: strace says where the signal found the thread",
+    "ours": "about the descriptor that the shim keeps for the run's trace",
     "never-patched": "a row whose system call no door may stand before: clone, clone3, vfork, exit, exit_group, rt_sigreturn",
 }
 NEVER_PATCHED = {"clone", "clone3", "vfork", "exit", "rt_sigreturn"}
 PROCESSES = {"fork", "vfork", "clone", "clone3", "execve", "execveat"}
 # Three ways to the same.
 FORKS = {"fork", "clone", "clone3"}
+OWN_FILE = re.compile(r"^[0-9]+<[^>]*/seen/trace>")
 AT_SYMBOL = {"getcwd", "times"}
 LEAVING = {"madvise", "munmap", "mprotect", "futex", "rt_sigprocmask", "exit"}
 CLOCKS = {"clock_gettime", "gettimeofday", "time", "clock_getres", "getcpu"}
@@ -138,7 +141,7 @@ def doors_of(path):
 
 
 class Entry:
-    __slots__ = ("name", "pc", "args", "result", "error", "image", "reason", "optional", "line", "leaves")
+    __slots__ = ("name", "pc", "args", "result", "error", "image", "reason", "optional", "line", "leaves", "nested")
 
 
 class State:
@@ -159,7 +162,7 @@ def parse(line):
     e.args = rest[: r.start()] if r else rest
     e.result, e.error = (r[1], r[2] or "") if r else ("?", "")
     e.reason = e.optional = None
-    e.leaves = False
+    e.leaves = e.nested = False
     return e
 
 
@@ -222,9 +225,11 @@ def read_strace(prefix):
 def follow(lines, state, calls):
     children, patched, last = [], "", ""
     restart = None  # the call that a signal interrupted
+    nested = None  # where a handler began that interrupted the shim
     for line in lines:
-        if line.startswith("[????????????????] ---"):
-            continue
+        signal = re.match(r"\[([0-9a-f]{16})\] --- SIG", line)
+        if signal and state.image.of(int(signal[1], 16)).endswith("/libfaultshim.so"):
+            nested = len(calls)
         e = parse(line)
         if not e:
             continue
@@ -254,6 +259,10 @@ def follow(lines, state, calls):
                 patched = where
             else:
                 state.image.add(int(a[0], 16), int(a[1], 0), patched)
+        if e.name == "rt_sigreturn" and nested is not None:
+            for inner in calls[nested:]:
+                inner.nested = True
+            nested = None
         if e.name == "rt_sigreturn":
             # the number of the call comes back where it is to be made again, -1 EINTR or its result where not
             if restart and e.error:
@@ -327,6 +336,10 @@ def classify(calls, rows, loader_is_left_out):
                     e.optional = "refused"
                 elif e.name in AT_SYMBOL:
                     e.optional = "at-symbol"
+                elif e.nested:
+                    e.optional = "nested"
+                elif OWN_FILE.search(e.args):
+                    e.optional = "ours"
                 elif e.leaves:
                     e.optional = "leaving"
             kept.append(e)
