@@ -69,6 +69,8 @@ static void say_where(FILE *out, const struct fsh_rule *r) {
     say_globs(out, "peer ", &r->peer);
     say_globs(out, "local ", &r->local);
     say_globs(out, "called from ", &r->caller);
+    say_globs(out, "called below ", &r->stack);
+    say_globs(out, "not called below ", &r->not_stack);
     say_globs(out, "process ", &r->process);
     say_globs(out, "thread ", &r->thread);
     for (unsigned i = 0; i < r->fd.n; i++) {

@@ -206,7 +206,7 @@ static enum answer lets(const struct work *w, const struct fsh_candidate *cand, 
         return NO;
     enum answer answer = both(path_lets(w, rule, d), names_let(w, rule));
     answer = both(answer, facts_let(w, rule, cand, d));
-    if (rule->peer.n || rule->local.n || rule->caller.n || rule->fd.n)
+    if (rule->peer.n || rule->local.n || rule->caller.n || rule->stack.n || rule->not_stack.n || rule->fd.n)
         answer = both(answer, UNKNOWN);
     /* descriptors 0 to 2 are met by rules that name them only */
     if (fsh_call_takes_descriptor((enum fsh_call)w->calls[d->call]) && !rule->fd.n && !fd_is_ordinary)

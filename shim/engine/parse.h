@@ -7,8 +7,8 @@
 #include "text.h"
 
 enum {
-    MANY_MAX = 256, /* words under one key of a rule */
-    TEXT_LISTS = 8, /* members of struct fsh_rule of type struct fsh_texts */
+    MANY_MAX = 256,  /* words under one key of a rule */
+    TEXT_LISTS = 10, /* members of struct fsh_rule of type struct fsh_texts */
     ERRNOS_MAX = 128
 };
 

@@ -383,6 +383,8 @@ static int compile(const struct fsh_rule *rule, struct reach *reach, struct fsh_
     int r = filter_calls(rule, &selection, error);
     if (r == 0)
         r = check_faults(rule, &selection, error);
+    if (r == 0 && rule->depth && !rule->stack.n && !rule->not_stack.n)
+        r = refuse(error, rule, rule->line, "rule %s has depth, and neither stack nor not-stack; write one of them", rule->name);
     if (r == 0)
         r = check_state(rule, error);
     if (r == 0)
@@ -444,6 +446,10 @@ static bool meets(const struct reach *reach, unsigned call) {
     return all != 0;
 }
 
+static bool looks_at_stack(const struct fsh_rule *rule) {
+    return rule->stack.n || rule->not_stack.n;
+}
+
 static struct fsh_candidate candidate(const struct fsh_rule *rule, unsigned call, unsigned kind, const struct reach *reach) {
     const uint32_t alternatives = reach->alternatives[call][kind];
     struct fsh_candidate cand = {
@@ -453,9 +459,9 @@ static struct fsh_candidate candidate(const struct fsh_rule *rule, unsigned call
         .key = key_of(rule, call, kind),
     };
     if (rule->path.n || rule->not_path.n || rule->peer.n || rule->local.n || rule->fd.n || rule->has_size || rule->caller.n ||
-        rule->process.n || rule->thread.n)
+        looks_at_stack(rule) || rule->process.n || rule->thread.n)
         cand.flags |= CAND_FILTER;
-    if (rule->fd.n || rule->has_size || rule->caller.n)
+    if (rule->fd.n || rule->has_size || rule->caller.n || looks_at_stack(rule))
         cand.flags |= CAND_CALL;
     if (rule->nth.n || rule->has_skip || rule->has_interval || rule->has_space || rule->has_times || rule->first ||
         rule->burst.on || rule->sticky != STICKY_NO)
@@ -505,7 +511,7 @@ static void note_needs(struct fsh_plan *plan, const struct fsh_rule *rule, unsig
         plan->has_holes |= rule->faults[i].kind == FAULT_BLACKHOLE;
         plan->has_replies |= rule->faults[i].kind == FAULT_REPLY;
     }
-    plan->needs_stacks |= key == KEY_SITE || fault == FAULT_ONCE_PER_STACK;
+    plan->needs_stacks |= key == KEY_SITE || looks_at_stack(rule) || fault == FAULT_ONCE_PER_STACK;
     plan->needs_files_settled |= fault == FAULT_QUOTA || fault == FAULT_BAD_SECTOR;
     plan->needs_live_bytes |= fault == FAULT_BUDGET;
     plan->needs_shared_keys |= files || key == KEY_SITE || key == KEY_RESOURCE || rule->sticky == STICKY_RESOURCE;

@@ -172,10 +172,11 @@ struct fsh_rule {
 
     struct fsh_selector *calls, *except;
     unsigned n_calls, n_except;
-    struct fsh_texts path, not_path, peer, local, caller, process, thread, phase;
+    struct fsh_texts path, not_path, peer, local, caller, stack, not_stack, process, thread, phase;
     struct fsh_ranges fd;
     struct fsh_range size;
     bool has_size;
+    uint64_t depth; /* frames that stack and not_stack look at; 0: all that there are */
 
     struct fsh_share probability; /* default: always */
     struct fsh_steps nth;
@@ -252,8 +253,8 @@ struct fsh_candidate {
     uint32_t blocking;     /* of these: can act on a descriptor in blocking mode */
     uint32_t sized;        /* of these: depend on the size or O_DIRECT */
     uint16_t rule;
-    uint16_t slot; /* of the rule among those that a resource keeps counters for; FSH_NO_SLOT for none */
-    uint8_t key;   /* enum fsh_key, resolved */
+    uint16_t slot;  /* of the rule among those that a resource keeps counters for; FSH_NO_SLOT for none */
+    uint8_t key;    /* enum fsh_key, resolved */
     uint16_t flags; /* CAND_ */
 };
 enum { FSH_NO_SLOT = 0xffff };
@@ -296,7 +297,7 @@ int fsh_plan_build(struct fsh_plan *plan, const struct fsh_profile *profile, uin
 
 /* Whether a pattern of `path` can match nothing but the devices of random bytes. */
 bool fsh_names_random(const char *pattern);
-enum { FSH_SECTOR = 512 };
+enum { FSH_SECTOR = 512, FSH_DEPTH_MAX = 32 };
 
 /* A reply of HTTP with its Content-Length filled in: `out` has room for n + FSH_REPLY_ROOM bytes. Returns its length. */
 enum { FSH_REPLY_ROOM = 64 };

@@ -87,8 +87,8 @@ static int on_key(void *user, const char *section, const char *name, const char 
 /* Sections. */
 
 static struct fsh_texts *texts_of(struct fsh_rule *rule, unsigned i) {
-    struct fsh_texts *const all[TEXT_LISTS] = {&rule->path,   &rule->not_path, &rule->peer,   &rule->local,
-                                               &rule->caller, &rule->process,  &rule->thread, &rule->phase};
+    struct fsh_texts *const all[TEXT_LISTS] = {&rule->path,    &rule->not_path, &rule->peer,  &rule->local,     &rule->caller,
+                                               &rule->process, &rule->thread,   &rule->stack, &rule->not_stack, &rule->phase};
     return all[i];
 }
 

@@ -138,6 +138,8 @@ bool fsh_read_T_COUNT(struct parse *p, const struct key *key, void *field, struc
         return false;
     if (*(uint64_t *)field == 0 && key->offset == offsetof(struct fsh_rule, interval))
         return fail(p, "interval 0 is no distance; write 1 or more");
+    if (key->offset == offsetof(struct fsh_rule, depth) && (*(uint64_t *)field == 0 || *(uint64_t *)field > FSH_DEPTH_MAX))
+        return fail(p, "depth '%.*s' is out of bounds; write 1..32, where 1 is the caller alone", FSH_WORD(value));
     if (*(uint64_t *)field == 0 && key->offset == offsetof(struct fsh_rule, times))
         return fail(p, "times 0 never fires; write 1 or more, or enabled = no");
     return true;

@@ -259,7 +259,9 @@ static bool matches(struct fsh_thread *t, const struct fsh_rule *rule, const str
         return false;
     if (rule->has_size && (c->size < rule->size.lo || c->size > rule->size.hi))
         return false;
-    return !rule->caller.n || caller_matches(rule, c->caller);
+    if (rule->caller.n && !caller_matches(rule, c->caller))
+        return false;
+    return (!rule->stack.n && !rule->not_stack.n) || fsh_stack_matches(rule, c->caller);
 }
 
 static struct fsh_facts facts_of(const struct call *c, const struct fsh_candidate *cand) {

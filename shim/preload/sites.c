@@ -738,10 +738,18 @@ static bool waits(enum fsh_call call) {
     return call == CALL_accept || call == CALL_accept4;
 }
 
-static bool names_caller(enum fsh_call call) {
+static bool names_caller(const struct fsh_rule *rule) {
+    return rule->caller.n;
+}
+
+static bool looks_at_caller(const struct fsh_rule *rule) {
+    return rule->caller.n || rule->stack.n || rule->not_stack.n;
+}
+
+static bool asks(enum fsh_call call, bool (*what)(const struct fsh_rule *)) {
     for (int kind = 0; kind < FSH_KINDS; kind++)
         for (unsigned i = 0; i < fsh_shim.plan->on[call][kind].n; i++)
-            if (fsh_shim.rules[fsh_shim.plan->on[call][kind].v[i].rule].caller.n)
+            if (what(&fsh_shim.rules[fsh_shim.plan->on[call][kind].v[i].rule]))
                 return true;
     return false;
 }
@@ -793,13 +801,13 @@ void fsh_sites_arm(void) {
         if (nr < 0)
             continue;
         fsh_site_watch[nr] |= watch_of(call, fsh_watch[call]);
-        loader_watch[nr] |= fsh_watch[call] & WATCH_CONSIDER && names_caller(call);
+        loader_watch[nr] |= fsh_watch[call] & WATCH_CONSIDER && asks(call, names_caller);
     }
     if (fsh_shim.tracks)
         fsh_site_watch[SYS_fcntl] |= SITE_AFTER;
     for (int i = 0; i < FSH_CALLS; i++) {
         const enum fsh_call call = (enum fsh_call)i;
-        bool noted = number_of(call) >= 0 && fsh_watch[call] & WATCH_CONSIDER && names_caller(call);
+        bool noted = number_of(call) >= 0 && fsh_watch[call] & WATCH_CONSIDER && asks(call, looks_at_caller);
         if (!stays_at_symbol(call))
             fsh_watch[call] &= (uint8_t) ~(WATCH_CONSIDER | WATCH_ARGS);
         if (number_of(call) >= 0 || fsh_calls[call].roles.over)

@@ -4,9 +4,12 @@
 #include <dlfcn.h>
 #include <link.h>
 
+#include "functions.h"
+#include "session.h"
+
 #include "poison.h"
 
-enum { FRAMES = 32, MODULE_NAME = 256 };
+enum { FRAMES = FSH_DEPTH_MAX, MODULE_NAME = 256 };
 
 static int (*backtrace_of)(void **, int);
 
@@ -22,14 +25,15 @@ void fsh_stack_start(void) {
 struct frame {
     const struct link_map *map;
     uint64_t offset;
+    uintptr_t address;
 };
 
 static struct frame frame_of(void *address) {
     struct dl_find_object o;
     /* a return address: the call stands before it */
     if (_dl_find_object((char *)address - 1, &o) != 0 || !o.dlfo_link_map)
-        return (struct frame){NULL, 0};
-    return (struct frame){o.dlfo_link_map, (uint64_t)((char *)address - (char *)o.dlfo_map_start)};
+        return (struct frame){NULL, 0, 0};
+    return (struct frame){o.dlfo_link_map, (uint64_t)((char *)address - (char *)o.dlfo_map_start), (uintptr_t)address};
 }
 
 static const char *name_of(const struct link_map *map) {
@@ -105,4 +109,53 @@ uint64_t fsh_stack_site(struct fsh_thread *t) {
     if (n)
         record(t, key | 1, frames, n);
     return n ? key | 1 : 0;
+}
+
+/* --- stack, not-stack --- */
+
+/* "libc.so.6+0x26d68"; the program by its own name. */
+static void put_offset(char out[MODULE_NAME], const struct frame *f) {
+    const char *program = strrchr(fsh_program_path(), '/');
+    const char *name = *f->map->l_name || !program ? name_of(f->map) : program + 1;
+    size_t n = strlen(name), at;
+    if (n > MODULE_NAME - 20)
+        n = MODULE_NAME - 20;
+    memcpy(out, name, n);
+    memcpy(out + n, "+0x", 3);
+    at = n + 3;
+    unsigned digits = f->offset ? (67 - (unsigned)__builtin_clzll(f->offset)) / 4 : 1;
+    for (unsigned i = digits; i-- > 0;)
+        out[at++] = "0123456789abcdef"[f->offset >> 4 * i & 15];
+    out[at] = 0;
+}
+
+static bool any_names(const struct fsh_texts *patterns, const struct frame *f) {
+    char offset[MODULE_NAME];
+    if (!patterns->n || !f->map)
+        return false;
+    put_offset(offset, f);
+    if (fsh_any_glob(patterns, offset, true))
+        return true;
+    const char *function = fsh_function_at(f->map, f->address - 1);
+    return function && fsh_any_glob(patterns, function, true);
+}
+
+/* The caller is looked at first: often it is all that is needed. Doors at system calls have frames of libc before it. */
+bool fsh_stack_matches(const struct fsh_rule *rule, const void *caller) {
+    struct frame first = frame_of((void *)(uintptr_t)caller);
+    unsigned depth = rule->depth ? (unsigned)rule->depth : FRAMES, from = 0;
+    if (depth == 1)
+        return first.map && !any_names(&rule->not_stack, &first) && (!rule->stack.n || any_names(&rule->stack, &first));
+    struct capture c;
+    fsh_keep_vectors(capture, &c);
+    for (int i = 0; i < c.n; i++)
+        if (c.frames[i].address == first.address)
+            from = (unsigned)i;
+    bool found = !rule->stack.n;
+    for (unsigned i = from; i < (unsigned)c.n && i - from < depth; i++) {
+        if (any_names(&rule->not_stack, &c.frames[i]))
+            return false;
+        found = found || any_names(&rule->stack, &c.frames[i]);
+    }
+    return found && c.n;
 }

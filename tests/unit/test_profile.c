@@ -89,8 +89,10 @@ static const struct {
     {RULE("on = mark x for 0\n"), 4, "on lasts for 0; write more, or leave for out"},
     {RULE("on = mark x forever\n"), 4, "on goes on with 'forever'; write raises to SHARE"},
     {RULE("on = mark 'x\n"), 4, "is unclear"},
-    {RULE("stack = *\n"), 4, "stack is not yet supported"},
-    {RULE("not-stack = *\n"), 4, "not-stack is not yet supported"},
+    {RULE("stack = main\ndepth = 0\n"), 5, "depth '0' is out of bounds; write 1..32"},
+    {RULE("stack = main\ndepth = 33\n"), 5, "depth '33' is out of bounds"},
+    {RULE("depth = 3\n"), 1, "has depth, and neither stack nor not-stack"},
+    {RULE("stack = [a\n"), 4, "stack '[a' has a '[' that is never closed"},
     {RULE("probability = 1%\nprobability = 2%\n"), 5, "probability was given already at p.ini:4"},
     {RULE("path =\n"), 4, "path has no value; write one after the '='"},
 
