@@ -198,7 +198,7 @@ static bool parse(struct fsh_loaded *l, struct fsh_arena *arena, const char *nam
     l->memory = malloc(need);
     if (!l->memory)
         return complain(-ENOMEM, &error);
-    *arena = (struct fsh_arena){l->memory, need, 0};
+    *arena = (struct fsh_arena){.base = l->memory, .size = need};
     return complain(fsh_profile_parse(&l->profile, arena, l->text, l->len, name, &error), &error);
 }
 

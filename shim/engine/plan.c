@@ -16,7 +16,7 @@ void *fsh_arena_get(struct fsh_arena *arena, size_t size) {
     if (at > arena->size || size > arena->size - at)
         return NULL;
     arena->used = at + size;
-    return memset(arena->base + at, 0, size);
+    return arena->is_zeroed ? arena->base + at : memset(arena->base + at, 0, size);
 }
 
 char *fsh_arena_text(struct fsh_arena *arena, const char *text, size_t len) {
@@ -366,15 +366,25 @@ static int check_key(const struct fsh_rule *rule, const struct selection *select
 
 struct reach {
     uint32_t alternatives[FSH_CALLS][FSH_KINDS]; /* bit i: fault line i fits */
+    uint16_t calls[FSH_CALLS];                   /* those that have some, in order */
+    unsigned n;
 };
 
 static void reach_of(const struct fsh_rule *rule, const struct selection *selection, struct reach *reach) {
-    memset(reach, 0, sizeof *reach);
-    for (unsigned c = 0; c < FSH_CALLS; c++)
-        for (unsigned k = 0; selection->on[c] && k < FSH_KINDS; k++)
+    for (unsigned i = 0; i < reach->n; i++)
+        memset(reach->alternatives[reach->calls[i]], 0, sizeof reach->alternatives[0]);
+    reach->n = 0;
+    for (unsigned c = 0; c < FSH_CALLS; c++) {
+        uint32_t all = 0;
+        for (unsigned k = 0; selection->on[c] && k < FSH_KINDS; k++) {
             for (unsigned i = 0; selected(selection, c, k) && i < rule->n_faults; i++)
                 if (fits(rule, &rule->faults[i], c, k))
                     reach->alternatives[c][k] |= 1u << i;
+            all |= reach->alternatives[c][k];
+        }
+        if (all)
+            reach->calls[reach->n++] = (uint16_t)c;
+    }
 }
 
 static int compile(const struct fsh_rule *rule, struct reach *reach, struct fsh_error *error) {
@@ -527,8 +537,8 @@ static int count_rule(struct fsh_plan *plan, struct fsh_rule *rule, struct reach
                       struct fsh_error *error) {
     int r = compile(rule, reach, error);
     rule->n_pairs = 0;
-    for (unsigned c = 0; r == 0 && c < FSH_CALLS; c++)
-        for (unsigned k = 0; k < FSH_KINDS; k++) {
+    for (unsigned i = 0; r == 0 && i < reach->n; i++)
+        for (unsigned c = reach->calls[i], k = 0; k < FSH_KINDS; k++) {
             if (!reach->alternatives[c][k])
                 continue;
             rule->n_pairs++;
@@ -607,6 +617,8 @@ int fsh_plan_build(struct fsh_plan *plan, const struct fsh_profile *profile, uin
     struct fsh_candidate *list[FSH_CALLS][FSH_KINDS];
     for (unsigned c = 0; c < FSH_CALLS; c++)
         for (unsigned k = 0; k < FSH_KINDS; k++) {
+            if (!plan->on[c][k].n)
+                continue;
             list[c][k] = fsh_arena_get(arena, plan->on[c][k].n * sizeof ***list);
             plan->on[c][k].v = list[c][k];
             if (!list[c][k])
@@ -617,8 +629,8 @@ int fsh_plan_build(struct fsh_plan *plan, const struct fsh_profile *profile, uin
         if (!rule->in_run)
             continue;
         compile(rule, reach, error);
-        for (unsigned c = 0; c < FSH_CALLS; c++)
-            for (unsigned k = 0; k < FSH_KINDS; k++)
+        for (unsigned j = 0; j < reach->n; j++)
+            for (unsigned c = reach->calls[j], k = 0; k < FSH_KINDS; k++)
                 if (reach->alternatives[c][k]) {
                     *list[c][k] = candidate(rule, c, k, reach);
                     note_needs(plan, rule, c, k, list[c][k]->key);

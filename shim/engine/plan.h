@@ -31,6 +31,7 @@ enum { FSH_NAME_SYSTEM, FSH_NAME_NODE, FSH_NAME_RELEASE, FSH_NAME_VERSION, FSH_N
 struct fsh_arena {
     char *base;
     size_t size, used;
+    bool is_zeroed; /* what is not used yet holds zeros, and need not be touched */
 };
 /* Zeroed memory, aligned to 16; NULL when the arena is full. */
 void *fsh_arena_get(struct fsh_arena *arena, size_t size);

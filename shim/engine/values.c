@@ -385,15 +385,15 @@ static bool select_family(struct fsh_selector *selector, struct fsh_word word) {
     const char *dot = memchr(word.p, '.', word.n);
     struct fsh_word family = {word.p + 1, (size_t)((dot ? dot : word.p + word.n) - word.p - 1)};
     struct fsh_word class = {dot ? dot + 1 : "", dot ? (size_t)(word.p + word.n - dot - 1) : 0};
-    bool any = false;
-    for (unsigned i = 0; i < FSH_CALLS; i++)
-        for (unsigned k = 0; k < FSH_KINDS; k++) {
-            const struct fsh_class_row *row = &fsh_classes[fsh_calls[i].class_of[k]];
-            if (*row->family && fsh_word_is(family, row->family) && (!dot || fsh_word_is(class, row->name))) {
-                selector->on[i] |= (uint8_t)(1u << k);
-                any = true;
-            }
-        }
+    bool any = false, chosen[FSH_CLASSES];
+    for (unsigned i = 0; i < FSH_CLASSES; i++) {
+        const struct fsh_class_row *row = &fsh_classes[i];
+        chosen[i] = *row->family && fsh_word_is(family, row->family) && (!dot || fsh_word_is(class, row->name));
+        any |= chosen[i];
+    }
+    for (unsigned i = 0; any && i < FSH_CALLS; i++)
+        for (unsigned k = 0; k < FSH_KINDS; k++)
+            selector->on[i] |= (uint8_t)(chosen[fsh_calls[i].class_of[k]] << k);
     return any;
 }
 

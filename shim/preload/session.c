@@ -291,7 +291,7 @@ static int complain(int e, const struct fsh_error *error) {
 static int parse(struct rules *rules, const char *text, size_t len, const char *name) {
     struct fsh_error error = {""};
     size_t size = fsh_arena_need(len) + sizeof(struct fsh_plan) + sizeof(struct fsh_profile) + PLAN_ROOM;
-    rules->arena = (struct fsh_arena){.base = allocate(size), .size = size};
+    rules->arena = (struct fsh_arena){.base = allocate(size), .size = size, .is_zeroed = true};
     rules->profile = rules->arena.base ? fsh_arena_get(&rules->arena, sizeof *rules->profile) : NULL;
     int e = rules->profile ? fsh_profile_parse(rules->profile, &rules->arena, text, len, name, &error) : -ENOMEM;
     return complain(e, &error);

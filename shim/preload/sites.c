@@ -459,25 +459,26 @@ static uint8_t *put_call(uint8_t *stub, const struct fsh_site *site, const void 
     return stub + 6;
 }
 
-static bool make_stub(const struct fsh_site_entry *e, const struct module *m, uint8_t *stub, struct fsh_site *site,
-                      const void *const *entry) {
+/* Returns the end of the stub, NULL if it is too far away. */
+static uint8_t *make_stub(const struct fsh_site_entry *e, const struct module *m, uint8_t *stub, struct fsh_site *site,
+                          const void *const *entry) {
     const uint8_t *window = (const uint8_t *)m->base + e->at - e->before;
     uint8_t *p = move(e, window, stub, 0, e->before);
     if (!p)
-        return false;
+        return NULL;
     p = put_call(p, site, entry);
     site->back = window + e->before;
     site->skip = window + e->before + 2;
     site->loader = m->is_loader;
     if (e->size == e->before)
-        return true;
+        return p;
     /* over the `syscall`: it is made in the stub */
     site->back = p;
     *p++ = 0x0f;
     *p++ = 0x05;
     site->skip = p;
     p = move(e, window, p, e->before + 2u, e->size);
-    return p && put_jump(p, p, window + e->size);
+    return p && put_jump(p, p, window + e->size) ? p + FSH_JUMP_SIZE : NULL;
 }
 
 static bool is_wanted(const struct fsh_site_entry *e) {
@@ -552,11 +553,12 @@ static const char *install(const struct fsh_sitemap *map, const struct module *m
     for (uint32_t i = 0; i < map->n; i++) {
         const struct fsh_site_entry *e = &map->entries[i];
         uint8_t *window = (uint8_t *)m->base + e->at - e->before;
-        if (!is_wanted(e) || !is_right(e, m) || !make_stub(e, m, stub, site, entry))
+        uint8_t *end = is_wanted(e) && is_right(e, m) ? make_stub(e, m, stub, site, entry) : NULL;
+        if (!end)
             continue;
         put_jump(window, window, stub);
         memset(window + FSH_JUMP_SIZE, 0xcc, e->size - (size_t)FSH_JUMP_SIZE);
-        stub += STUB;
+        stub = end;
         site++;
     }
     fsh_sys3(SYS_mprotect, memory, code, PROT_READ | PROT_EXEC);

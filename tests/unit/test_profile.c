@@ -854,7 +854,7 @@ static void a_small_arena_is_said_to_be_full(void **state) {
     int result = -ENOMEM;
     (void)state;
     for (size_t size = 0; size < need && result == -ENOMEM; size += 97) {
-        struct fsh_arena arena = {memory, size, 0};
+        struct fsh_arena arena = {.base = memory, .size = size};
         struct fsh_profile profile;
         struct fsh_error error;
         result = fsh_profile_parse(&profile, &arena, text, strlen(text), "p.ini", &error);
