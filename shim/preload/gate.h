@@ -228,8 +228,10 @@ INLINE uint64_t fsh_size(const struct fsh_roles *r, const long *a) {
 
 #define R(...)                                                                                                                     \
     { __VA_ARGS__ }
-#define L R
-#define B R
+#define L(...)                                                                                                                     \
+    { __VA_ARGS__ }
+#define B(...)                                                                                                                     \
+    { __VA_ARGS__ }
 #define L0                                                                                                                         \
     { 0 }
 
