@@ -271,6 +271,9 @@ static void say_arguments(FILE *out, const struct fsh_fault_spec *f) {
         else
             fprintf(out, " of %u bytes", f->net.n_text);
         break;
+    case FAULT_REORDER:
+        fprintf(out, " within %" PRIu64, f->net.limit);
+        break;
     case FAULT_STORM:
         fprintf(out, " above %" PRIu64 " open connections", f->net.limit);
         break;

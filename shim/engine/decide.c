@@ -281,6 +281,9 @@ void fsh_choose(const struct fsh_rule *rule, uint32_t alternatives, const struct
     case FAULT_REPLY:
         verdict->amount = spec->net.path ? 0 : spec->net.n_text; /* what a file holds is not known everywhere */
         break;
+    case FAULT_REORDER:
+        verdict->amount = 1 + fsh_below(word3, spec->net.limit);
+        break;
     case FAULT_STORM:
         verdict->error = spec->n_errnos ? pick_errno(rule, spec, facts, word2) : refusal(facts);
         verdict->amount = spec->net.limit;

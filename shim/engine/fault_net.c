@@ -58,6 +58,17 @@ static bool short_argument(struct parse *p, struct fsh_fault_spec *spec, struct 
     return spec->net.limit ? true : fail(p, "slices=0 moves nothing; write 1 or more");
 }
 
+static bool window_argument(struct parse *p, struct fsh_fault_spec *spec, struct fsh_word word) {
+    struct fsh_word value;
+    if (!fsh_fault_argument(word, "window", &value))
+        return fsh_fault_no_argument(p, spec, word);
+    if (!fsh_parse_value(p, "window", value, &spec->net.limit, fsh_value_count))
+        return false;
+    return spec->net.limit && spec->net.limit <= 64
+               ? true
+               : fail(p, "a window of %llu is out of bounds; write 1..64", (unsigned long long)spec->net.limit);
+}
+
 static bool storm_argument(struct parse *p, struct fsh_fault_spec *spec, struct fsh_word word) {
     if (!word.n || !fsh_is_digit(*word.p))
         return memchr(word.p, '=', word.n) ? fsh_fault_no_argument(p, spec, word) : fsh_fault_errno(p, spec, word);
@@ -162,6 +173,8 @@ bool fsh_fault_net_argument(struct parse *p, struct fsh_fault_spec *spec, struct
         return after_argument(p, spec, word);
     case FAULT_REPLY:
         return reply_argument(p, spec, word, rest);
+    case FAULT_REORDER:
+        return window_argument(p, spec, word);
     case FAULT_STORM:
         return storm_argument(p, spec, word);
     default:
@@ -172,6 +185,8 @@ bool fsh_fault_net_argument(struct parse *p, struct fsh_fault_spec *spec, struct
 bool fsh_fault_net_finish(struct parse *p, struct fsh_fault_spec *spec) {
     if (spec->kind == FAULT_REPLY)
         return finish_reply(p, spec);
+    if (spec->kind == FAULT_REORDER && !spec->net.limit)
+        spec->net.limit = 4;
     if (spec->kind == FAULT_STORM && !spec->net.limit)
         return fail(p, "storm has no limit; write the number of connections that may be open, as in storm 10");
     return true;

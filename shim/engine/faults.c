@@ -89,6 +89,8 @@ static bool fits_socket(enum fsh_fit fit, const struct fsh_call_row *row, enum f
         return class == C_NET_SEND && (roles->in || roles->iov_in || roles->msg_in);
     case FIT_REPLY:
         return stream && fits_socket(FIT_SEND, row, kind);
+    case FIT_ORDER:
+        return !stream && fits_socket(FIT_SEND, row, kind);
     case FIT_STREAM:
         return stream && (moves || class == C_NET_CONNECT);
     case FIT_LINK:

@@ -32,6 +32,7 @@ enum fsh_fit {
     FIT_FLOW,    /* transfers on streams */
     FIT_LINK,    /* connecting, and transfers on sockets */
     FIT_REPLY,   /* what is sent on streams from a buffer of the program's */
+    FIT_ORDER,   /* datagrams that are sent from a buffer of the program's */
     FIT_CONNECT, /* connecting and accepting streams */
     FIT_GROWS,   /* calls that can make a file longer */
     FIT_READS,   /* file reads into a buffer of the program's */

@@ -496,13 +496,13 @@ static struct fsh_candidate candidate(const struct fsh_rule *rule, unsigned call
     return cand;
 }
 
-/* The later calls on the same socket meet what it leaves behind. */
-static bool leaves_traces(const struct fsh_fault_spec *spec) {
+bool fsh_fault_leaves_traces(const struct fsh_fault_spec *spec) {
     switch (spec->kind) {
     case FAULT_RESET:
     case FAULT_CLOSE:
     case FAULT_BLACKHOLE:
     case FAULT_REPLY:
+    case FAULT_REORDER:
         return true;
     case FAULT_LOSS:
         return spec->net.as == AS_RESET;
@@ -517,8 +517,9 @@ static void note_needs(struct fsh_plan *plan, const struct fsh_rule *rule, unsig
     bool files = fault == FAULT_QUOTA || fault == FAULT_BAD_SECTOR || fault == FAULT_FSYNC_FAIL;
     plan->needs_descriptors |= kind != FSH_ON_NONE;
     for (unsigned i = 0; i < rule->n_faults; i++) {
-        plan->needs_links |= leaves_traces(&rule->faults[i]);
-        plan->has_holes |= rule->faults[i].kind == FAULT_BLACKHOLE;
+        plan->needs_links |= fsh_fault_leaves_traces(&rule->faults[i]);
+        plan->has_detours |=
+            rule->faults[i].kind == FAULT_BLACKHOLE || rule->faults[i].kind == FAULT_REPLY || rule->faults[i].kind == FAULT_REORDER;
         plan->has_replies |= rule->faults[i].kind == FAULT_REPLY;
     }
     plan->needs_stacks |= key == KEY_SITE || looks_at_stack(rule) || fault == FAULT_ONCE_PER_STACK;
@@ -584,7 +585,7 @@ static void give_shapes(struct fsh_plan *plan) {
     for (unsigned c = 0; c < FSH_CALLS; c++)
         for (unsigned k = 0; k < FSH_KINDS; k++) {
             struct fsh_candidates *list = &plan->on[c][k];
-            bool polls = (plan->has_holes || plan->has_replies) && fsh_call_polls(c);
+            bool polls = plan->has_detours && fsh_call_polls(c);
             bool long_way = polls || (plan->has_replies && fsh_calls[c].class_of[k] == C_NET_RECV);
             unsigned below = 0;
             for (unsigned i = 0; i < list->n; i++)

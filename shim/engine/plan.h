@@ -95,7 +95,7 @@ enum fsh_doors_in { DOORS_IN_LIBC = 1, DOORS_IN_LD = 2, DOORS_IN_LIBRARIES = 4, 
 /* What faults of the network have beyond the others. */
 struct fsh_net_spec {
     uint64_t after;   /* reset: bytes that pass before */
-    uint64_t limit;   /* storm: connections; short: bytes of a slice */
+    uint64_t limit;   /* storm: connections; short: bytes of a slice; reorder: datagrams */
     uint8_t as;       /* enum fsh_as: loss on a stream */
     bool auto_length; /* reply: with Content-Length */
     uint32_t n_text;
@@ -284,7 +284,7 @@ struct fsh_plan {
     bool needs_descriptors;   /* some rule considers files, sockets or pipes: descriptors are kept track of */
     bool needs_stacks;        /* some rule is keyed by site */
     bool needs_links;         /* some fault leaves something behind on a connection */
-    bool has_holes;           /* some fault makes a connection lead nowhere */
+    bool has_detours;         /* some fault makes waiting for descriptors another thing */
     bool has_replies;         /* some fault answers in the place of the other end */
     bool needs_files_settled; /* some fault keeps account of files: calls that change one are followed up */
     bool needs_live_bytes;    /* some fault keeps account of the heap */
@@ -299,6 +299,9 @@ int fsh_plan_build(struct fsh_plan *plan, const struct fsh_profile *profile, uin
 /* Whether a pattern of `path` can match nothing but the devices of random bytes. */
 bool fsh_names_random(const char *pattern);
 enum { FSH_SECTOR = 512, FSH_DEPTH_MAX = 32 };
+
+/* Whether the later calls on the same socket meet what the fault leaves behind there. */
+bool fsh_fault_leaves_traces(const struct fsh_fault_spec *spec);
 
 /* A reply of HTTP with its Content-Length filled in: `out` has room for n + FSH_REPLY_ROOM bytes. Returns its length. */
 enum { FSH_REPLY_ROOM = 64 };

@@ -37,6 +37,7 @@ static void unlock(void) {
 
 void fsh_detour_fork(void) {
     atomic_store(&moving.lock, 0);
+    fsh_held_fork();
 }
 
 /* --- numbers --- */

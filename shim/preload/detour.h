@@ -34,6 +34,13 @@ void fsh_replies_load(void);
 /* The process has had several threads. */
 extern bool fsh_threaded;
 
+/* Sockets that hold datagrams back, in this process: see effects_reorder.c. Any gate. */
+extern _Atomic uint32_t fsh_holders;
+void fsh_held_flush(struct fsh_link *link);
+void fsh_held_flush_all(void);
+unsigned fsh_held_due(const struct fsh_link *link);
+void fsh_held_fork(void);
+
 /* In a forked child: another thread of the parent may have been in the middle of it. */
 void fsh_detour_fork(void);
 

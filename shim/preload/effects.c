@@ -258,6 +258,7 @@ static long (*const effects[FSH_FAULTS])(const struct fsh_action *) = {
     [FAULT_STORM] = fsh_effect_error,
     [FAULT_BLACKHOLE] = fsh_effect_blackhole,
     [FAULT_REPLY] = fsh_effect_reply,
+    [FAULT_REORDER] = fsh_effect_reorder,
 };
 
 static const struct fsh_fault_spec *spec_of(const struct fsh_verdict *v) {
@@ -291,7 +292,12 @@ long fsh_apply(struct fsh_hit *pending, fsh_invoke invoke, const long *a) {
     hold_all(&hit, v, WHEN_BEFORE);
     const bool settles = fsh_armed[hit.call] & WATCH_SETTLE && fsh_settles(hit.call);
     uint64_t before = settles ? fsh_settle_before(hit.call, a) : 0;
+    const bool skips = fsh_shim.sites && action.row->roles.over && fsh_fault_leaves_traces(action.spec);
+    if (skips)
+        fsh_tls.skips = action.row->roles.over;
     long result = effects[v->fault](&action);
+    if (skips)
+        fsh_tls.skips = 0;
     if (UNLIKELY(fsh_shim.audited))
         fsh_audit_done((enum fsh_call)hit.call);
     if (settles)

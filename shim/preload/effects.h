@@ -50,6 +50,7 @@ long fsh_effect_reset(const struct fsh_action *action);
 long fsh_effect_close(const struct fsh_action *action);
 long fsh_effect_blackhole(const struct fsh_action *action);
 long fsh_effect_reply(const struct fsh_action *action);
+long fsh_effect_reorder(const struct fsh_action *action);
 
 /* The real call. */
 static inline long fsh_real_call(const struct fsh_action *action) {

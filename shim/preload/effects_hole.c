@@ -252,8 +252,13 @@ static long ask_behind(const struct fsh_action *x) {
 /* --- blackhole --- */
 
 long fsh_effect_blackhole(const struct fsh_action *x) {
-    if (fsh_call_polls((enum fsh_call)x->hit->call))
-        return wait_in_pieces(x);
+    if (fsh_call_polls((enum fsh_call)x->hit->call)) {
+        int e = errno;
+        fsh_held_flush_all();
+        errno = e;
+        bool shared = fsh_shim.plan->has_replies && fsh_threaded;
+        return shared || atomic_load_explicit(&fsh_holes, memory_order_relaxed) ? wait_in_pieces(x) : fsh_real_call(x);
+    }
     if (x->hit->resource && x->hit->resource->link && fsh_link_is_asked(x->hit->resource->link, (enum fsh_call)x->hit->call))
         return ask_behind(x);
     bool connects = x->row->class_of[x->hit->kind] == C_NET_CONNECT;

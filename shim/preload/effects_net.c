@@ -27,12 +27,15 @@ static bool is_final(const struct fsh_link *link) {
 static bool goes_on(const struct fsh_action *x, struct fsh_link *link) {
     bool hole = link->state == LINK_HOLE || link->state == LINK_CONNECTING,
          cuts = x->spec->kind != FAULT_BLACKHOLE && x->spec->kind != FAULT_REPLY;
-    if (is_final(link) || (hole && !cuts) || (link->state == LINK_REPLY && x->spec->kind == FAULT_REPLY))
+    if (is_final(link) || (hole && !cuts) || (link->state == LINK_REPLY && x->spec->kind == FAULT_REPLY) ||
+        (link->state == LINK_HOLDS && x->spec->kind == FAULT_REORDER))
         return true;
     if (hole)
         fsh_hole_heal(link);
     else if (link->state == LINK_REPLY)
         fsh_reply_end(link);
+    else if (link->state == LINK_HOLDS)
+        fsh_held_flush(link);
     if (link->state != LINK_CUT || !cuts)
         return false;
     if (x->verdict->amount < link->left)
@@ -49,6 +52,8 @@ static struct fsh_link *room_for(struct fsh_resource *r) {
 
 struct fsh_link *fsh_leave_behind(const struct fsh_action *x, enum fsh_link_state state) {
     struct fsh_resource *r = x->hit->resource;
+    if (r && r->socket && state == LINK_HOLDS)
+        r = (struct fsh_resource *)r->socket; /* its peers share one order */
     if (r && r->link && goes_on(x, r->link))
         return r->link;
     if (!r || !fsh_gate_close())
@@ -186,7 +191,7 @@ long fsh_effect_close(const struct fsh_action *x) {
 /* --- loss --- */
 
 /* What the kernel would refuse can't be lost: memory that can't be read, nobody to send to, more than fits. */
-static bool can_be_sent(const struct fsh_action *x) {
+bool fsh_can_be_sent(const struct fsh_action *x) {
     const struct fsh_roles *r = &x->row->roles;
     struct sockaddr_storage peer;
     socklen_t len = sizeof peer;
@@ -287,7 +292,7 @@ static long lose_datagram(const struct fsh_action *x) {
         return lose_received(x);
     if (x->row->roles.messages)
         return lose_first(x);
-    return can_be_sent(x) ? (long)x->hit->size : fsh_real_call(x);
+    return fsh_can_be_sent(x) ? (long)x->hit->size : fsh_real_call(x);
 }
 
 long fsh_effect_loss(const struct fsh_action *x) {

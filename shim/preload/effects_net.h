@@ -8,6 +8,9 @@
 /* A new thing is left behind on the resource of the call, unless something is there already. NULL if there is no memory for it. */
 struct fsh_link *fsh_leave_behind(const struct fsh_action *action, enum fsh_link_state state);
 
+/* Whether the kernel would take a datagram. */
+bool fsh_can_be_sent(const struct fsh_action *action);
+
 /* Whether a receive or send would wait: by O_NONBLOCK and MSG_ flags. */
 bool fsh_call_waits(const struct fsh_action *action);
 /* SO_RCVTIMEO in ns; UINT64_MAX for none. */

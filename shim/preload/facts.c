@@ -163,11 +163,13 @@ uint64_t fsh_open_connections(unsigned rule, const struct fsh_resource *r) {
 }
 
 static void release(struct fsh_resource *r) {
-    if (r->named || atomic_fetch_sub(&r->users, 1) != 1 || r->hash)
-        return;
-    if (r->link)
+    bool is_last = atomic_fetch_sub(&r->users, 1) == 1;
+    if (is_last && r->link) {
         fsh_link_drop(r->link);
-    r->link = NULL;
+        r->link = NULL;
+    }
+    if (r->named || !is_last || r->hash)
+        return;
     count_connection(r, (enum fsh_counted)r->counted, (uint32_t)-1);
     r->counted = COUNTED_NOT;
     lock();

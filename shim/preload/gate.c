@@ -572,19 +572,25 @@ static COLD void join_link(struct fsh_hit *hit, struct round *round, const struc
 /* Calls that no fault hits, and that still can't be made as they are: waiting for descriptors while some connection leads nowhere,
  * and asking or telling a connection whose descriptor leads elsewhere. They go by the effect, and nothing is recorded. */
 static struct fsh_hit *pass_around(struct fsh_thread *t, const struct call *c) {
-    const struct fsh_link *link = c->resource ? c->resource->link : NULL;
+    const struct fsh_link *link = c->resource ? fsh_link_of(c->resource) : NULL;
     bool shares = fsh_shim.plan->has_replies && fsh_threaded;
-    bool waits = (shares || atomic_load_explicit(&fsh_holes, memory_order_relaxed)) && fsh_call_polls(c->call);
+    bool waits = (shares || atomic_load_explicit(&fsh_holes, memory_order_relaxed) ||
+                  atomic_load_explicit(&fsh_holders, memory_order_relaxed)) &&
+                 fsh_call_polls(c->call);
     bool reads = shares && c->kind == FSH_ON_STREAM && fsh_calls[c->call].class_of[c->kind] == C_NET_RECV;
     bool asks = link && fsh_link_is_asked(link, c->call);
     if (LIKELY(!waits && !asks && !reads)) {
         leave(t);
         return NULL;
     }
+    bool replies = reads || (asks && link->state == LINK_REPLY && fsh_calls[c->call].class_of[c->kind] == C_NET_SEND);
+    bool holds = asks && link->state == LINK_HOLDS;
     t->hit = (struct fsh_hit){.call = (uint16_t)c->call, .kind = (uint8_t)c->kind, .n = 1, .fd = c->fd, .size = c->size};
     t->hit.resource = c->resource;
-    bool replies = reads || (link && link->state == LINK_REPLY && fsh_calls[c->call].class_of[c->kind] == C_NET_SEND);
-    t->hit.verdicts[0] = (struct fsh_verdict){.fault = replies ? FAULT_REPLY : FAULT_BLACKHOLE, .lasting = true};
+    t->hit.verdicts[0] = (struct fsh_verdict){.fault = replies ? FAULT_REPLY
+                                                       : holds ? FAULT_REORDER
+                                                               : FAULT_BLACKHOLE,
+                                              .lasting = true};
     return &t->hit;
 }
 
@@ -705,11 +711,22 @@ static struct fsh_hit *decide_on(struct fsh_thread *t, enum fsh_call call, int f
     return decide_fully(t, list, &c);
 }
 
+/* Below a symbol door whose effect makes the call: that was met there. Once. */
+static inline bool is_skipped(struct fsh_thread *t, enum fsh_call call) {
+    if (LIKELY(fsh_tls.skips != call + 1))
+        return false;
+    fsh_tls.skips = 0;
+    leave(t);
+    return true;
+}
+
 static COLD struct fsh_hit *consider_fd_slowly(enum fsh_call call, int fd, int mflags, uint64_t size, const void *caller) {
     struct fsh_thread *t = enter();
     if (!t)
         return NULL;
     tell_audit(t, call);
+    if (is_skipped(t, call))
+        return NULL;
     bool direct;
     struct fsh_resource *r = fsh_resource_of_fd(fd, &direct);
     if (r)
@@ -803,6 +820,8 @@ struct fsh_hit *fsh_consider_address(enum fsh_call call, int fd, int mflags, con
     if (UNLIKELY(!t))
         return NULL;
     tell_audit(t, call);
+    if (is_skipped(t, call))
+        return NULL;
     struct fsh_resource *r = fsh_resource_of_address(call, fd, addr, len);
     if (!r) {
         leave(t);

@@ -85,6 +85,7 @@ struct fsh_tls {
     uint32_t owner;     /* of in_vfork, set at a syscall door: the thread that waits for its child; 0 for ever */
     const void *caller; /* of a symbol door that has stepped aside, for the site below it */
     uint16_t caller_of; /* the call */
+    uint16_t skips;     /* the call below an effect's own, which is no call of the program's: its number + 1 */
     void *child_env;    /* given to the child's exec, to be unmapped */
     size_t child_env_size;
     uint8_t destructor_rounds;

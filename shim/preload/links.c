@@ -26,6 +26,8 @@ bool fsh_link_meets(const struct fsh_link *link, enum fsh_call call, enum fsh_ki
         return true;
     case LINK_REPLY:
         return !fsh_call_writes(call) || fsh_reply_waits(link);
+    case LINK_HOLDS:
+        return link->held && fsh_call_writes(call);
     case LINK_WHOLE:
     case LINK_CONNECTING:
         return false;
@@ -36,17 +38,31 @@ bool fsh_link_meets(const struct fsh_link *link, enum fsh_call call, enum fsh_ki
 bool fsh_link_is_asked(const struct fsh_link *link, enum fsh_call call) {
     if (link->state == LINK_REPLY && moves(call, FSH_ON_STREAM))
         return true;
+    if (link->state == LINK_HOLDS)
+        return link->held && moves(call, FSH_ON_DGRAM) && !fsh_call_writes(call);
     return link->detoured &&
            (call == CALL_getsockopt || call == CALL_setsockopt || call == CALL_getsockname || call == CALL_getpeername);
+}
+
+static uint64_t amount_of(const struct fsh_link *link, enum fsh_call call, uint64_t size) {
+    switch ((enum fsh_link_state)link->state) {
+    case LINK_CUT:
+        return link->left;
+    case LINK_HOLDS:
+        return fsh_held_due(link);
+    case LINK_HOLE:
+    case LINK_REPLY:
+        return fsh_call_writes(call) ? size : 0;
+    default:
+        return 0;
+    }
 }
 
 struct fsh_verdict fsh_link_verdict(const struct fsh_link *link, enum fsh_call call, uint64_t key, uint64_t size) {
     return (struct fsh_verdict){.rule = link->rule,
                                 .alternative = link->line,
                                 .fault = link->fault,
-                                .amount = link->state == LINK_CUT                             ? link->left
-                                          : fsh_call_writes(call) && link->state >= LINK_HOLE ? size
-                                                                                              : 0,
+                                .amount = amount_of(link, call, size),
                                 .key = key,
                                 .lasting = true};
 }
@@ -54,5 +70,6 @@ struct fsh_verdict fsh_link_verdict(const struct fsh_link *link, enum fsh_call c
 void fsh_link_drop(struct fsh_link *link) {
     fsh_detour_drop(link);
     fsh_feed_end(&link->feed);
+    fsh_held_flush(link);
     link->state = LINK_WHOLE;
 }

@@ -15,6 +15,7 @@ enum fsh_link_state {
     LINK_ENDED,      /* reads return 0 */
     LINK_HOLE,       /* sends go nowhere, nothing comes */
     LINK_REPLY,      /* a reply of ours is read */
+    LINK_HOLDS,      /* datagrams are held back */
     LINK_CONNECTING, /* nothing comes for a connection that is still being made */
 };
 
@@ -50,6 +51,9 @@ struct fsh_link {
 
     struct fsh_feed feed; /* LINK_REPLY */
     struct fsh_request request;
+
+    struct fsh_kept *held; /* LINK_HOLDS: in the order in which they were sent */
+    unsigned n_held;
 };
 
 static inline struct fsh_link *fsh_link_of(const struct fsh_resource *r) {

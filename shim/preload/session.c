@@ -529,7 +529,7 @@ static void watch_symbols(void) {
     for (int call = 0; fsh_shim.plan->needs_links && call < FSH_CALLS; call++)
         if (fsh_calls[call].roles.fd && (fsh_calls[call].class_of[FSH_ON_STREAM] || fsh_calls[call].class_of[FSH_ON_DGRAM]))
             fsh_watch[call] |= WATCH_CONSIDER;
-    for (int call = 0; (fsh_shim.plan->has_holes || fsh_shim.plan->has_replies) && call < FSH_CALLS; call++)
+    for (int call = 0; fsh_shim.plan->has_detours && call < FSH_CALLS; call++)
         if (fsh_call_polls((enum fsh_call)call))
             fsh_watch[call] |= WATCH_CONSIDER;
     for (int call = 0; call < FSH_CALLS; call++) {
