@@ -305,10 +305,18 @@ static void show_mark(const struct log *log, struct fsh_get get) {
     put_field(log, "text", fsh_get_text(&get));
 }
 
+static void show_released(const struct log *log, struct fsh_get get) {
+    fsh_get_u64(&get);
+    put_name(log, "rule", fsh_reader_rule_name(log->reader, (unsigned)fsh_get_varint(&get)));
+    put_count(log, "held", fsh_get_varint(&get));
+}
+
 static const struct event_form events[] = {
-    [OP_PROCESS] = {"process", show_process}, [OP_THREAD] = {"thread", show_thread},    [OP_EXEC] = {"exec", show_exec},
-    [OP_FORK] = {"fork", show_fork},          [OP_COUNTED] = {"counted", show_counted}, [OP_DIVERGE] = {"diverged", show_diverge},
-    [OP_PHASE] = {"phase", show_phase},       [OP_CONTROL] = {"control", show_control}, [OP_MARK] = {"mark", show_mark},
+    [OP_PROCESS] = {"process", show_process}, [OP_THREAD] = {"thread", show_thread},
+    [OP_EXEC] = {"exec", show_exec},          [OP_FORK] = {"fork", show_fork},
+    [OP_COUNTED] = {"counted", show_counted}, [OP_DIVERGE] = {"diverged", show_diverge},
+    [OP_PHASE] = {"phase", show_phase},       [OP_CONTROL] = {"control", show_control},
+    [OP_MARK] = {"mark", show_mark},          [OP_RELEASED] = {"released", show_released},
 };
 
 static int show_event(void *arg, const struct fsh_event *e) {

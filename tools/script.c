@@ -21,7 +21,8 @@ struct compiler {
     size_t n_threads, n_contexts, contexts_room, n_faults, faults_room, n_steps, steps_room;
     uint32_t *table; /* context numbers + 1, by hash */
     size_t table_size;
-    const char *unknown; /* a name that this build does not have */
+    size_t thread_faults; /* of the threads before the one at hand */
+    const char *unknown;  /* a name that this build does not have */
 };
 
 /* --- contexts --- */
@@ -99,7 +100,8 @@ static int add_fault(struct compiler *c, const struct fsh_decision *d) {
                                                          .key = d->key,
                                                          .ordinal = d->ordinal,
                                                          .word = d->word,
-                                                         .bytes = d->bytes};
+                                                         .bytes = d->bytes,
+                                                         .held = UINT64_MAX};
     return 0;
 }
 
@@ -117,6 +119,22 @@ static int add_decision(void *arg, const struct fsh_decision *d) {
     if (!d->fault)
         return 0;
     return add_step(c, (uint32_t)c->n_faults) ? add_fault(c, d) : -ENOMEM;
+}
+
+/* A call that was held did not stay so for as long as its fault says. */
+static int add_event(void *arg, const struct fsh_event *e) {
+    struct compiler *c = arg;
+    if (e->op != OP_RELEASED)
+        return 0;
+    struct fsh_get get = {.p = e->fields, .end = e->fields + e->len};
+    fsh_get_u64(&get);
+    uint64_t rule = fsh_get_varint(&get), held = fsh_get_varint(&get);
+    for (size_t i = c->n_faults; i > c->thread_faults && !get.bad; i--)
+        if (c->faults[i - 1].rule == rule) {
+            c->faults[i - 1].held = held;
+            break;
+        }
+    return 0;
 }
 
 /* --- threads --- */
@@ -145,7 +163,8 @@ static int add_threads(struct compiler *c) {
         qsort_r(order, n, sizeof *order, compare_threads, (void *)c->reader);
     for (unsigned i = 0; i < n && !e; i++) {
         const struct fsh_thread_info *t = fsh_reader_thread(c->reader, order[i]);
-        struct fsh_visitor visitor = {c, add_decision, NULL};
+        struct fsh_visitor visitor = {c, add_decision, add_event};
+        c->thread_faults = c->n_faults;
         struct fsh_script_thread *thread = &c->threads[c->n_threads++];
         *thread =
             (struct fsh_script_thread){.process_key = t->process_key, .thread_key = t->key, .image = t->image, .first = c->n_steps};

@@ -181,6 +181,7 @@ static int add_part(struct fsh_reader *r, const struct fsh_unit *u, bool ring) {
         .thread_key = u->thread_key,
         .first_n = u->first_n,
         .counted = u->counted,
+        .faults = u->faults,
         .ring = ring,
     };
     return 0;
@@ -417,6 +418,8 @@ static int survey_thread(struct fsh_reader *r, struct thread *t, struct part *pa
         info->complete = false;
     if (last->counted > info->counted)
         info->counted = last->counted;
+    if (last->faults > info->faults)
+        info->faults = last->faults;
     return 0;
 }
 

@@ -13,7 +13,7 @@ struct part {
     uint32_t size; /* of what is whole */
     uint32_t room; /* what more a ring could have held */
     uint32_t thread, seq, image;
-    uint64_t process_key, thread_key, first_n, counted;
+    uint64_t process_key, thread_key, first_n, counted, faults;
     bool ring;
     bool whole;   /* all of it could be read */
     bool follows; /* nothing is missing between the part before and this one */

@@ -42,6 +42,7 @@ struct fsh_script_fault {
     int32_t error;
     uint32_t flags, pad;
     uint64_t amount, key, ordinal, word, bytes;
+    uint64_t held; /* ns after which its rule went off and released the call; UINT64_MAX: it did not */
 };
 
 #endif

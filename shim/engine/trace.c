@@ -679,6 +679,7 @@ static void start_ring(struct fsh_pen *pen, struct fsh_session *s, const struct 
     ring->thread = atomic_fetch_add(&s->header->threads, 1) + 1;
     ring->seq = 0;
     ring->counted = 0;
+    ring->faults = 0;
     ring->generation = 0;
     ring->owner_pid = me->pid;
     ring->owner_image = me->image;

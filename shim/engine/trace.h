@@ -224,7 +224,8 @@ struct fsh_unit {
     uint64_t owner_started, owner_ns;
     _Atomic uint32_t generation; /* rings: of fsh_control, as the writer has last taken it over */
     uint32_t pad;
-    uint64_t reserved[3];
+    uint64_t faults; /* of the thread, recorded or not */
+    uint64_t reserved[2];
 };
 
 /* Blocks end with this word, in the last 8 bytes of their last page: without it the block is not whole. */
@@ -279,6 +280,8 @@ enum fsh_op {
     OP_PHASE = 0x0C,   /* u64 ns; varint phase, level, runs, position: from here on, for this thread */
     OP_CONTROL = 0x0D, /* u64 ns; varint what (CHANGED_ below), number; u64 value: from here on, for this thread */
     OP_MARK = 0x0E,    /* u64 ns when it was set; varint number; text */
+    OP_RELEASED =
+        0x0F, /* u64 ns; varint rule, ns: its last fault in this thread held it only for so long, then the rule went off */
     OP_LAST,
     OP_SAME = 0x40,
     OP_SIZED = 0x80,

@@ -487,6 +487,8 @@ static COLD void record_fault(struct fsh_thread *t, const struct round *round, c
     }
     fsh_pen_record(&t->pen, &fsh_shim.session, OP_FAULT, f.bytes, f.len);
     t->pen.fired[v->rule]++;
+    if (t->pen.ring)
+        t->pen.ring->faults++;
     fsh_count_outcome(&fsh_shim.session, fsh_outcome(v->rule, c->call, v->fault, v->error), v->amount);
 }
 
@@ -515,6 +517,7 @@ static COLD void follow_script(struct fsh_thread *t, struct round *round, const 
     uint64_t key = c->resource ? c->resource->key : 0;
     struct fsh_script_fault faults[FSH_VERDICTS];
     unsigned n = fsh_replay_next(t, c->call, c->kind, key, faults, FSH_VERDICTS);
+    fsh_tls.n_releases = 0;
     for (unsigned i = 0; i < n; i++) {
         const struct fsh_script_fault *f = &faults[i];
         t->hit.verdicts[i] = (struct fsh_verdict){.rule = f->rule,
@@ -526,6 +529,8 @@ static COLD void follow_script(struct fsh_thread *t, struct round *round, const 
                                                   .ordinal = f->ordinal,
                                                   .word = f->word,
                                                   .lasting = (f->flags & FAULT_LASTING) != 0};
+        if (f->held != UINT64_MAX)
+            fsh_tls.releases[fsh_tls.n_releases++] = (struct fsh_release){f->held, f->rule};
         round->bytes[i] = f->bytes;
         round->flags[i] = FAULT_REPLAYED | (f->flags & (FAULT_STUCK | FAULT_LASTING));
     }

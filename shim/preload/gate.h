@@ -71,6 +71,12 @@ struct fsh_thread {
     char (*scratch)[FSH_PATH_MAX];  /* FSH_SCRATCH paths: stacks of signal handlers have no room for them */
 };
 
+/* In a replay: a rule's fault that is about to be carried out held its call for so long when it was recorded. */
+struct fsh_release {
+    uint64_t ns;
+    uint16_t rule;
+};
+
 /* What outlives the wiping: in TLS. */
 struct fsh_tls {
     struct fsh_thread *thread;
@@ -89,6 +95,8 @@ struct fsh_tls {
     void *child_env;    /* given to the child's exec, to be unmapped */
     size_t child_env_size;
     uint8_t destructor_rounds;
+    uint8_t n_releases;
+    struct fsh_release releases[FSH_VERDICTS];
 };
 
 extern __thread struct fsh_tls fsh_tls __attribute__((tls_model("initial-exec")));

@@ -218,6 +218,28 @@ static long wait_for_change(const struct fsh_rule *r, uint32_t generation, uint6
     return fsh_sys4(SYS_futex, fsh_shim.generation, FUTEX_WAIT, generation, ns == UINT64_MAX ? NULL : &timeout);
 }
 
+void fsh_tell_released(unsigned rule, uint64_t ns) {
+    struct fsh_fields f = {.len = 0};
+    if (!fsh_gate_close())
+        return;
+    fsh_put_u64(&f, fsh_session_now(&fsh_shim.session));
+    fsh_put_varint(&f, rule);
+    fsh_put_varint(&f, ns);
+    tell(fsh_tls.thread, OP_RELEASED, &f);
+    fsh_gate_open();
+}
+
+bool fsh_was_released(unsigned rule, uint64_t *ns) {
+    struct fsh_tls *tls = &fsh_tls;
+    for (unsigned i = 0; fsh_shim.replays && i < tls->n_releases; i++)
+        if (tls->releases[i].rule == rule) {
+            *ns = tls->releases[i].ns;
+            tls->releases[i] = tls->releases[--tls->n_releases];
+            return true;
+        }
+    return false;
+}
+
 enum fsh_held fsh_hold_while_on(unsigned rule, uint64_t ns, bool interruptible) {
     struct fsh_control *c = fsh_shim.session.control;
     const struct fsh_rule *r = &fsh_shim.rules[rule];
@@ -225,12 +247,16 @@ enum fsh_held fsh_hold_while_on(unsigned rule, uint64_t ns, bool interruptible) 
         fsh_hold(ns);
         return HELD_OUT;
     }
-    uint64_t start = fsh_monotonic(), gone = 0;
+    uint64_t start = fsh_monotonic(), gone = 0, held;
     enum fsh_held end = HELD_OUT;
+    /* a replay does not ask the rule, but what was recorded */
+    bool released = fsh_was_released(rule, &held);
+    ns = released ? held : ns;
+    bool asks = !fsh_shim.replays || ns == UINT64_MAX;
     atomic_fetch_add(&c->held, 1);
     while (ns == UINT64_MAX || (gone = fsh_monotonic() - start) < ns) {
         uint32_t generation = atomic_load(fsh_shim.generation);
-        if (!fsh_rule_is_on(rule)) {
+        if (asks && !fsh_rule_is_on(rule)) {
             end = HELD_OFF;
             break;
         }
@@ -241,6 +267,10 @@ enum fsh_held fsh_hold_while_on(unsigned rule, uint64_t ns, bool interruptible) 
         }
     }
     atomic_fetch_sub(&c->held, 1);
+    if (released && end == HELD_OUT)
+        end = HELD_OFF;
+    if (end == HELD_OFF)
+        fsh_tell_released(rule, fsh_monotonic() - start);
     return end;
 }
 

@@ -43,6 +43,10 @@ enum fsh_held {
     HELD_SIGNAL /* a handler of the program ran; only if `interruptible` */
 };
 enum fsh_held fsh_hold_while_on(unsigned rule, uint64_t ns, bool interruptible);
+/* For effects that wait by themselves, when they give up because the rule went off: how long they held the call. A replay holds it
+ * as long, and fsh_was_released says so there. The gate is open. Keep errno. */
+void fsh_tell_released(unsigned rule, uint64_t ns);
+bool fsh_was_released(unsigned rule, uint64_t *ns);
 
 /* Whoever is held looks again. */
 void fsh_wake_held(void);

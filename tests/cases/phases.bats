@@ -325,7 +325,7 @@ fault = delay 1000s
 times = 1
 phase = p
 [phase p]
-to = 400ms
+to = 2s
 END
   limit=30 under_profile say on:file write
   says "write 100"
@@ -340,7 +340,7 @@ fault = stall
 times = 1
 phase = p
 [phase p]
-to = 400ms
+to = 2s
 END
   limit=30 under_profile say on:file write
   says "write 100"
@@ -379,7 +379,72 @@ END
   [ "$(fired w)" -eq 1 ]
 }
 
+@test "a-pause-and-memory-that-is-kept-end-with-the-phase" {
+  profile <<'END'
+[rule p]
+calls = write
+times = 1
+fault = pause 1000s
+phase = p
+[rule m]
+calls = fsync
+times = 1
+fault = memory 64MiB for=1h
+phase = p
+[phase p]
+to = 2s
+END
+  limit=30 under_profile say on:file fsync resident write usleep:50 write resident
+  [ "$(fired p)" -eq 1 ] && [ "$(fired m)" -eq 1 ]
+  # KiB within the phase, and after it
+  local -a kib
+  mapfile -t kib < <(sed -n 's/^resident //p' <<<"$output")
+  [ "${kib[0]}" -gt 65536 ] && [ $((kib[0] - kib[1])) -gt 60000 ]
+}
+
+@test "a-quota-lifts-when-its-phase-ends" {
+  profile <<'END'
+[rule q]
+calls = @file.write
+fault = quota 250
+phase = p
+[phase p]
+to = 10 ops
+END
+  # two writes of 100 bytes fit, and half of the third; what does not fit is what the rule considers
+  under_profile say on:file x15:write
+  says "write 100" "write 100" "write 50" "write -1 ENOSPC" "write -1 ENOSPC" "write -1 ENOSPC" "write -1 ENOSPC" \
+    "write -1 ENOSPC" "write -1 ENOSPC" "write -1 ENOSPC" "write -1 ENOSPC" "write -1 ENOSPC" "write 100" "write 100" "write 100"
+}
+
 # --- traces ---
+
+@test "a-replay-holds-for-as-long-as-the-recorded-call-was-held" {
+  profile <<'END'
+[rule w]
+calls = write
+nth   = 3
+fault = stall
+phase = p
+[rule v]
+calls = write
+nth   = 4
+fault = delay 1000s
+phase = q
+[phase p]
+to = 2s
+[phase q]
+to = 3s
+END
+  limit=30 under_profile say on:file x6:write
+  [ "$(fs log --json --events | how_many '.event == "released" and .held > 20000000')" -eq 2 ]
+  limit=30 run fs replay -q
+  [ "$status" -eq 0 ]
+  [ "$(faults faultshim.replay.trace | wc -l)" -eq 2 ]
+  # as in the recorded run, nobody was told that the calls had failed
+  [ "$(grep -c '^write 100$' <<<"$output")" -eq 6 ]
+  fs diff -q faultshim.trace faultshim.replay.trace
+}
 
 @test "a-replay-repeats-what-phases-did" {
   profile <<'END'

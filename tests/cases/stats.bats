@@ -87,15 +87,16 @@ busy() {
 }
 
 @test "kinds-of-faults-are-counted-without-a-trace" {
-  local port mode
-  port=$(free_port)
+  local mode
   for mode in all faults off; do
     { printf '[faultshim]\ntrace = %s\n' "$mode" && cat p.ini; } >mode.ini
-    run fs run -q -s 7 -o "$mode.trace" -p mode.ini -- "$victims/threads8" "$port"
-    from_the_counters "$mode.trace" | jq -S '{decisions, faults, rules, kinds, calls}' >"$mode.json"
-    rm -rf w*
+    rm -f data
+    run fs run -q -s 7 -o "$mode.trace" -p mode.ini -- "$victims/say" on:file:data x300:write x300:malloc x100:pread x50:fsync
+    [ "$status" -eq 0 ]
+    # with trace = off there are no names of processes
+    from_the_counters "$mode.trace" | jq -S '.processes |= add' >"$mode.json"
   done
-  [ "$(jq '.kinds | length' all.json)" -gt 10 ]
+  [ "$(jq '.kinds | length' all.json)" -ge 6 ]
   [ "$(jq '.kinds | add' all.json)" = "$(jq .faults all.json)" ]
   diff all.json faults.json
   diff all.json off.json
