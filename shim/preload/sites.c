@@ -591,7 +591,7 @@ static bool is_asked_for(const struct module *m) {
 }
 
 static void find_decoder(void) {
-    void *lib = dlopen("libZydis.so.4.0", RTLD_NOW | RTLD_LOCAL);
+    void *lib = fsh_real.dlopen("libZydis.so.4.0", RTLD_NOW | RTLD_LOCAL);
     if (lib) {
         decoder.init = dlsym(lib, "ZydisDecoderInit");
         decoder.decode = dlsym(lib, "ZydisDecoderDecodeInstruction");

@@ -113,6 +113,7 @@ print("fits")'
 @test "python3-draws-the-same-with-the-same-seed" {
   local rules=(-r 'calls=@random key=thread fault=seeded' -r 'calls=@file.read path=/dev/urandom key=thread fault=seeded') first
   local script='import uuid, secrets, random; print(uuid.uuid4(), secrets.token_hex(8), random.random())'
+  fs run -q -s 9 "${rules[@]}" -- /usr/bin/python3 -c "$script" # finds the sites in python3's libraries
   first=$(fs run -q -s 9 "${rules[@]}" -- /usr/bin/python3 -c "$script")
   [ "$(fs run -q -s 9 "${rules[@]}" -- /usr/bin/python3 -c "$script")" = "$first" ]
   [ "$(fs run -q -s 8 "${rules[@]}" -- /usr/bin/python3 -c "$script")" != "$first" ]
