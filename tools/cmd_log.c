@@ -6,12 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "as_profile.h"
 #include "commands.h"
 #include "out.h"
 #include "select.h"
 #include "trace_open.h"
 
-enum { ID_HEAD = 300, ID_TAIL, ID_EVENTS, ID_CSV, OUT_BUFFER = 1 << 20 };
+enum { ID_HEAD = 300, ID_TAIL, ID_EVENTS, ID_CSV, ID_AS_PROFILE, OUT_BUFFER = 1 << 20 };
 
 static const struct fsh_option own_options[] = {
     SELECT_OPTIONS,
@@ -20,6 +21,7 @@ static const struct fsh_option own_options[] = {
     {ID_EVENTS, "events", NULL, "processes, threads, forks, execs, phases, changes and marks too"},
     {'c', "count", NULL, "a table of counts instead"},
     {ID_CSV, "csv", NULL, "comma-separated values"},
+    {ID_AS_PROFILE, "as-profile", NULL, "the faults as a profile of exact rules, which brings them back"},
 };
 
 static const struct fsh_usage usage = {
@@ -42,7 +44,7 @@ struct log {
     struct fsh_common common;
     struct fsh_select select;
     struct fsh_reader *reader;
-    bool has_head, has_tail, events, counts, csv;
+    bool has_head, has_tail, events, counts, csv, as_profile;
     uint64_t head, tail;
     enum form form;
     uint64_t lines; /* selected so far */
@@ -478,6 +480,44 @@ static int show_counts(struct log *log) {
     return status;
 }
 
+/* --- as a profile --- */
+
+static bool is_wanted(void *arg, const struct fsh_decision *d) {
+    struct log *log = arg;
+    return fsh_selected(&log->select, d);
+}
+
+/* A profile that would be refused is worse than none. */
+static int check_text(char *text, size_t len, uint64_t seed) {
+    struct fsh_loaded loaded;
+    bool good = fsh_load_text(&loaded, (struct fsh_text){text, len}, seed, SEED_PROFILE, "the profile of exact rules");
+    fsh_loaded_free(&loaded);
+    return good ? 0 : EXIT_TROUBLE;
+}
+
+static int show_profile(struct log *log, const char *path) {
+    struct fsh_exact_profile profile;
+    char *text = NULL;
+    size_t len = 0;
+    FILE *out;
+    int status = EXIT_TROUBLE;
+    if (!fsh_trace_complete(log->reader, false))
+        return fsh_fail(EXIT_TROUBLE, "%s does not hold all decisions, and exact rules count them", path);
+    bool good = fsh_exact_read(&profile, log->reader, path, is_wanted, log);
+    if (good && !profile.faults) {
+        status = fsh_fail(EXIT_TROUBLE, "%s has no such faults", path);
+    } else if (good && (out = open_memstream(&text, &len))) {
+        fsh_exact_print(out, &profile);
+        fclose(out);
+        status = check_text(text, len, fsh_reader_header(log->reader)->seed);
+        if (!status)
+            fwrite(text, 1, len, log->out);
+    }
+    free(text);
+    fsh_exact_free(&profile);
+    return status;
+}
+
 /* --- the command --- */
 
 static bool take(void *arg, int id, const char *value) {
@@ -497,6 +537,9 @@ static bool take(void *arg, int id, const char *value) {
     case 'c':
         log->counts = true;
         return true;
+    case ID_AS_PROFILE:
+        log->as_profile = true;
+        return true;
     default:
         log->csv = true;
         return true;
@@ -514,7 +557,7 @@ static int show(struct log *log, const char *path) {
     if (!log->common.quiet)
         fsh_trace_complete(log->reader, true);
     if (fsh_select_prepare(&log->select, log->reader))
-        status = log->counts ? show_counts(log) : show_lines(log);
+        status = log->as_profile ? show_profile(log, path) : log->counts ? show_counts(log) : show_lines(log);
     fsh_select_free(&log->select);
     fsh_reader_close(log->reader);
     return fsh_out_finish(status);

@@ -299,7 +299,8 @@ static struct key key_of(const struct work *w, const struct fsh_candidate *cand,
 }
 
 static uint64_t draw_of(const struct work *w, unsigned rule, uint64_t key, uint64_t ordinal) {
-    return fsh_draw(fsh_stream(w->loaded->seed, w->profile->rules[rule].hash, key), ordinal);
+    const struct fsh_rule *r = &w->profile->rules[rule];
+    return fsh_rule_word(r, ordinal, fsh_draw(fsh_stream(w->loaded->seed, r->hash, key), ordinal));
 }
 
 /* --- groups --- */

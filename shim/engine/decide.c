@@ -110,6 +110,19 @@ bool fsh_fires(const struct fsh_rule *rule, uint64_t threshold, uint64_t ordinal
     return !rule->has_space || bytes >= rule->space || size > rule->space - bytes;
 }
 
+uint64_t fsh_rule_word(const struct fsh_rule *rule, uint64_t ordinal, uint64_t word) {
+    uint64_t n = ordinal + 1, at = 0;
+    for (unsigned i = 0; rule->draw.n && i < rule->nth.n; i++) {
+        const struct fsh_step *s = &rule->nth.v[i];
+        if (n >= s->first && n <= s->last && (n - s->first) % s->step == 0) {
+            at += (n - s->first) / s->step;
+            return at < rule->draw.n ? rule->draw.v[at] : word;
+        }
+        at += (s->last - s->first) / s->step + 1;
+    }
+    return word;
+}
+
 static unsigned pick(const struct fsh_rule *rule, uint32_t alternatives, uint64_t word) {
     uint64_t sum = 0;
     for (uint32_t left = alternatives; left; left &= left - 1)

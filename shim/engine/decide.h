@@ -44,6 +44,9 @@ uint32_t fsh_alternatives(const struct fsh_rule *rule, const struct fsh_candidat
  * caller's. */
 bool fsh_fires(const struct fsh_rule *rule, uint64_t threshold, uint64_t ordinal, uint64_t bytes, uint64_t size, uint64_t word);
 
+/* The word that choice and amounts come from: `word`, or what the rule gives in its place. */
+uint64_t fsh_rule_word(const struct fsh_rule *rule, uint64_t ordinal, uint64_t word);
+
 /* Chooses among `alternatives` and draws the amounts, from the words after `word`. */
 void fsh_choose(const struct fsh_rule *rule, uint32_t alternatives, const struct fsh_facts *facts, uint64_t word,
                 struct fsh_verdict *verdict);

@@ -30,6 +30,7 @@ struct scratch {
     const char *texts[TEXT_LISTS][MANY_MAX];
     struct fsh_range fd[MANY_MAX];
     struct fsh_step nth[MANY_MAX];
+    uint64_t draw[MANY_MAX];
     struct fsh_fault_spec faults[FSH_FAULTS_MAX];
     int errnos[ERRNOS_MAX];
     struct place seen[KEYS];
@@ -122,6 +123,7 @@ bool fsh_read_T_SHARE(struct parse *p, const struct key *key, void *field, struc
 bool fsh_read_T_RANGE(struct parse *p, const struct key *key, void *field, struct fsh_word value);
 bool fsh_read_T_HEADSTART(struct parse *p, const struct key *key, void *field, struct fsh_word value);
 bool fsh_read_T_NTH(struct parse *p, const struct key *key, void *field, struct fsh_word value);
+bool fsh_read_T_DRAW(struct parse *p, const struct key *key, void *field, struct fsh_word value);
 bool fsh_read_T_FDS(struct parse *p, const struct key *key, void *field, struct fsh_word value);
 bool fsh_read_T_TEXT(struct parse *p, const struct key *key, void *field, struct fsh_word value);
 bool fsh_read_T_GLOBS(struct parse *p, const struct key *key, void *field, struct fsh_word value);

@@ -302,6 +302,28 @@ static int check_model(const struct fsh_rule *rule, struct fsh_error *error) {
     return 0;
 }
 
+/* A word for each candidate that fires, and nothing else that settles whether one does. */
+static int check_draw(const struct fsh_rule *rule, struct fsh_error *error) {
+    uint64_t n = 0;
+    if (!rule->draw.n)
+        return 0;
+    for (unsigned i = 0; i < rule->nth.n; i++) {
+        const struct fsh_step *s = &rule->nth.v[i];
+        uint64_t more = (s->last - s->first) / s->step;
+        n = more < FSH_LINE_MAX ? n + more + 1 : FSH_LINE_MAX;
+    }
+    if (n != rule->draw.n)
+        return refuse(error, rule, rule->line, "rule %s has %u words in draw and %s numbers in nth; write one for each", rule->name,
+                      rule->draw.n,
+                      !n                 ? "no"
+                      : n < rule->draw.n ? "fewer"
+                                         : "more");
+    if (!rule->probability.always || rule->phases || rule->events || rule->sticky != STICKY_NO)
+        return refuse(error, rule, rule->line,
+                      "draw and nth settle when rule %s fires; leave out probability, phase, on and sticky", rule->name);
+    return 0;
+}
+
 static int check_state(const struct fsh_rule *rule, struct fsh_error *error) {
     for (unsigned i = 0; i < rule->n_faults; i++) {
         const struct fsh_fault_spec *spec = &rule->faults[i];
@@ -320,6 +342,7 @@ static int check_state(const struct fsh_rule *rule, struct fsh_error *error) {
 
 static int check_faults(const struct fsh_rule *rule, const struct selection *selection, struct fsh_error *error) {
     int model = check_model(rule, error);
+    model = model < 0 ? model : check_draw(rule, error);
     if (model < 0)
         return model;
     for (unsigned i = 0; i < rule->n_faults; i++) {

@@ -64,6 +64,12 @@ struct fsh_steps {
     unsigned n;
 };
 
+/* draw: words. */
+struct fsh_words {
+    uint64_t *v;
+    unsigned n;
+};
+
 struct fsh_ranges {
     struct fsh_range *v;
     unsigned n;
@@ -181,6 +187,7 @@ struct fsh_rule {
 
     struct fsh_share probability; /* default: always */
     struct fsh_steps nth;
+    struct fsh_words draw; /* one for each candidate of nth, or none */
     uint64_t interval, skip, times, space;
     bool has_interval, has_skip, has_times, has_space;
     struct fsh_share active; /* default: always */

@@ -119,6 +119,7 @@ static bool begin_rule(struct parse *p, struct fsh_word name) {
     rule->except = scratch->except;
     rule->fd.v = scratch->fd;
     rule->nth.v = scratch->nth;
+    rule->draw.v = scratch->draw;
     rule->faults = scratch->faults;
     for (unsigned i = 0; i < TEXT_LISTS; i++)
         texts_of(rule, i)->v = scratch->texts[i];
@@ -158,7 +159,7 @@ static bool end_rule(struct parse *p) {
     if (!keep(p, &rule->calls, rule->n_calls, sizeof *rule->calls) ||
         !keep(p, &rule->except, rule->n_except, sizeof *rule->except) ||
         !keep(p, &rule->faults, rule->n_faults, sizeof *rule->faults) || !keep(p, &rule->fd.v, rule->fd.n, sizeof *rule->fd.v) ||
-        !keep(p, &rule->nth.v, rule->nth.n, sizeof *rule->nth.v))
+        !keep(p, &rule->nth.v, rule->nth.n, sizeof *rule->nth.v) || !keep(p, &rule->draw.v, rule->draw.n, sizeof *rule->draw.v))
         return false;
     for (unsigned i = 0; i < TEXT_LISTS; i++) {
         struct fsh_texts *texts = texts_of(rule, i);

@@ -231,6 +231,19 @@ bool fsh_read_T_NTH(struct parse *p, const struct key *key, void *field, struct 
     return steps->n ? true : fail(p, "nth names no number; write 7, or 3,9,12, or 5..10");
 }
 
+bool fsh_read_T_DRAW(struct parse *p, const struct key *key, void *field, struct fsh_word value) {
+    struct fsh_words *words = field;
+    struct fsh_word word;
+    while (fsh_next_token(&value, true, &word) == 1) {
+        uint64_t *slot = NEXT(p, key, words, MANY_MAX);
+        if (!slot)
+            return false;
+        if (fsh_value_seed(word, slot))
+            return fail(p, "draw '%.*s' is no word; write a number below 2^64, as a trace has it: 0x2a", FSH_WORD(word));
+    }
+    return words->n ? true : fail(p, "draw names no word; write one for each number of nth, as in 0x2a");
+}
+
 bool fsh_read_T_FDS(struct parse *p, const struct key *key, void *field, struct fsh_word value) {
     struct fsh_ranges *ranges = field;
     struct fsh_word word, lo, hi;

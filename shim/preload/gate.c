@@ -380,6 +380,7 @@ static COLD void fire(struct fsh_thread *t, struct round *round, const struct fs
     struct fsh_facts facts = facts_of(c, cand);
     facts.room = n->bytes;
     facts.forced = n->forced;
+    word = fsh_rule_word(rule, n->ordinal, word);
     struct fsh_verdict v = {.key = n->key, .ordinal = n->ordinal, .word = word};
     fsh_choose(rule, alternatives, &facts, word, &v);
     v.rule = cand->rule;

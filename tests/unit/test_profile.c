@@ -184,6 +184,8 @@ static const struct {
     {RULE("nth = 5..10+\n"), 4, "step of nth '' is no whole number"},
     {RULE("nth = ,\n"), 4, "nth names no number"},
     {RULE("nth = 3, 18446744073709551616\n"), 4, "nth '18446744073709551616' is too large; write a number below 2^64"},
+    {RULE("nth = 3\ndraw = 0xg\n"), 5, "draw '0xg' is no word"},
+    {RULE("nth = 3\ndraw = ,\n"), 5, "draw names no word"},
     {RULE("interval = 0\n"), 4, "interval 0 is no distance; write 1 or more"},
     {RULE("skip = -1\n"), 4, "skip '-1' is no whole number"},
     {RULE("times = 0\n"), 4, "times 0 never fires; write 1 or more, or enabled = no"},
