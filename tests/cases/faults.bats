@@ -534,6 +534,19 @@ END
   says "fsync -1 EIO" "fsync ok"
 }
 
+@test "faults-with-a-state-are-replayed-exactly" {
+  run fs run -q -s 1 --expect=any -o a.trace -r 'calls=@file.write path=**/data fault=quota:250' \
+    -r 'calls=@file.read path=**/data nth=2 fault=bad-sector' -r 'calls=fsync nth=1 fault=fsync-fail' \
+    -r 'calls=malloc size=50 fault=once-per-stack' -r 'calls=@file.write path=**/torn fault=torn' -- "$victims/say" on:file \
+    write:100 write:200 write:10 again rewind read:100 read:100 read:100 fsync on:fd:4 fsync fsync here there on:file:torn write:3000 content
+  local first=$output
+  [[ $output == *ENOSPC*EIO*NULL* ]]
+  rm -f data torn faultshim.stacks
+  run fs replay -q -o b.trace a.trace
+  [ "$output" = "$first" ] || { diff <(echo "$first") <(echo "$output") && return 1; }
+  fs diff -q a.trace b.trace
+}
+
 # --- budget, once-per-stack, descriptors ---
 
 @test "budget-fails-allocations-until-memory-is-given-back" {

@@ -134,3 +134,66 @@ while kept: os.close(kept.pop())
 print(len(os.pipe()))'
   [ "$output" = $'Too many open files True\n2' ]
 }
+
+@test "redis-check-aof-finds-the-log-that-was-torn" {
+  local i
+  port=$(free_port)
+  redis=(/usr/bin/redis-server --port "$port" --bind 127.0.0.1 --save '' --appendonly yes --appendfsync always --dir "$place")
+  background server.log "$faultshim" run -q -s 4 -r "calls=@file.write path=**/*.aof size=2000.. nth=3 fault=torn:then=crash" -- "${redis[@]}"
+  wait_for 20 listens "$port"
+  for ((i = 1; i <= 6; i++)); do
+    clean timeout 20 /usr/bin/redis-cli -h 127.0.0.1 -p "$port" set "key$i" "$(head -c 4000 /dev/zero | tr '\0' x)" || true
+  done >answers 2>&1
+  wait_for 20 gone "$server"
+  [ "$(grep -c OK answers)" -eq 2 ]
+  faults | jq -e '.fault == "torn" and .amount >= 1'
+  run clean timeout 20 /usr/bin/redis-check-aof appendonlydir/appendonly.aof.1.incr.aof
+  [ "$status" -ne 0 ]
+  [[ $output == *"not valid"* ]]
+  # what had been answered is still there when the rest is cut off
+  clean timeout 20 /usr/bin/redis-check-aof --fix appendonlydir/appendonly.aof.1.incr.aof <<<y
+  background again.log "${redis[@]}"
+  wait_for 20 listens "$port"
+  [ "$(clean timeout 20 /usr/bin/redis-cli -h 127.0.0.1 -p "$port" strlen key2)" = 4000 ]
+}
+
+@test "redis-ends-on-fsync-fail-as-its-manual-says" {
+  port=$(free_port)
+  redis=(/usr/bin/redis-server --port "$port" --bind 127.0.0.1 --save '' --appendonly yes --appendfsync always --dir "$place")
+  background server.log "$faultshim" run -q -s 1 -r 'calls=fsync,fdatasync path=**/*.incr.aof nth=2 fault=fsync-fail' -- "${redis[@]}"
+  wait_for 20 listens "$port"
+  clean timeout 20 /usr/bin/redis-cli -h 127.0.0.1 -p "$port" set a 1 >/dev/null 2>&1 || true
+  clean timeout 20 /usr/bin/redis-cli -h 127.0.0.1 -p "$port" set b 2 >/dev/null 2>&1 || true
+  wait_for 20 gone "$server"
+  grep -q "Can't persist AOF for fsync error" server.log
+}
+
+@test "nginx-lives-through-running-out-of-descriptors" {
+  local i
+  port=$(free_port)
+  mkdir root tmp
+  echo words >root/index.html
+  cat >nginx.conf <<END
+daemon off;
+worker_processes 1;
+pid $place/nginx.pid;
+error_log $place/error.log notice;
+$([ "$(id -u)" -eq 0 ] && echo 'user root;')
+events { worker_connections 64; }
+http {
+  access_log off;
+  client_body_temp_path tmp/a; proxy_temp_path tmp/b; fastcgi_temp_path tmp/c; uwsgi_temp_path tmp/d; scgi_temp_path tmp/e;
+  server { listen 127.0.0.1:$port; root $place/root; }
+}
+END
+  background nginx.log "$faultshim" run -q -s 1 -r 'calls=@file.open path=**/root/** nth=1..5 fault=descriptors:3' -- \
+    /usr/sbin/nginx -p "$place" -c "$place/nginx.conf"
+  wait_for 20 listens "$port"
+  for ((i = 0; i < 10; i++)); do
+    clean timeout 20 curl -s -o /dev/null -w '%{http_code} ' "http://127.0.0.1:$port/index.html" || true
+  done >codes
+  kill -QUIT "$server"
+  wait_for 20 gone "$server"
+  [ "$(cat codes)" = "500 500 500 500 500 200 200 200 200 200 " ]
+  [ "$(grep -c 'Too many open files' error.log)" -eq 5 ]
+}
