@@ -522,38 +522,39 @@ static int bind_plan(void) {
     return 0;
 }
 
-static void watch_symbols(void) {
+/* Which calls are to be met, at whichever door. */
+static void choose_calls(void) {
     for (int call = 0; call < FSH_CALLS; call++)
-        fsh_watch[call] = (fsh_shim.plan->armed[call] ? WATCH_CONSIDER : 0) |
+        fsh_armed[call] = (fsh_shim.plan->armed[call] ? WATCH_CONSIDER : 0) |
                           (fsh_shim.tracks && fsh_calls[call].roles.tracked ? WATCH_TRACK : 0);
     for (int call = 0; fsh_shim.plan->needs_links && call < FSH_CALLS; call++)
         if (fsh_calls[call].roles.fd && (fsh_calls[call].class_of[FSH_ON_STREAM] || fsh_calls[call].class_of[FSH_ON_DGRAM]))
-            fsh_watch[call] |= WATCH_CONSIDER;
+            fsh_armed[call] |= WATCH_CONSIDER;
     for (int call = 0; fsh_shim.plan->has_detours && call < FSH_CALLS; call++)
         if (fsh_call_polls((enum fsh_call)call))
-            fsh_watch[call] |= WATCH_CONSIDER;
+            fsh_armed[call] |= WATCH_CONSIDER;
     for (int call = 0; call < FSH_CALLS; call++) {
         bool heap = fsh_calls[call].class_of[FSH_ON_NONE] == C_MEMORY_ALLOC;
         if ((fsh_shim.plan->needs_files_settled && fsh_settles(call)) || (fsh_shim.plan->needs_live_bytes && heap))
-            fsh_watch[call] |= WATCH_SETTLE;
-        if (fsh_shim.plan->needs_files_settled && fsh_watch[call] & WATCH_CONSIDER &&
+            fsh_armed[call] |= WATCH_SETTLE;
+        if (fsh_shim.plan->needs_files_settled && fsh_armed[call] & WATCH_CONSIDER &&
             fsh_calls[call].class_of[FSH_ON_FILE] != C_NONE)
-            fsh_watch[call] |= WATCH_ARGS;
+            fsh_armed[call] |= WATCH_ARGS;
     }
     if (fsh_shim.plan->profile->options.headstart == HEADSTART_LISTEN)
-        fsh_watch[CALL_listen] |= WATCH_TRACK;
+        fsh_armed[CALL_listen] |= WATCH_TRACK;
 }
 
 static void arm(void) {
-    watch_symbols();
-    memcpy(fsh_armed, fsh_watch, sizeof fsh_armed);
+    memcpy(fsh_watch, fsh_armed, sizeof fsh_watch);
     if (fsh_shim.sites)
         fsh_sites_arm();
 }
 
 /* `doors = sites` is an order; `auto` goes on with what there is, and says so. */
-static int open_sites(char **env) {
+static int open_doors(char **env) {
     uint8_t doors = fsh_shim.plan->profile->options.doors;
+    choose_calls();
     const char *wrong = doors == DOORS_SYMBOLS ? NULL : fsh_sites_start(env);
     if (!wrong)
         return 0;
@@ -863,7 +864,7 @@ int fsh_session_start(char **env) {
     if (!e)
         e = bind_plan();
     if (!e)
-        e = open_sites(env);
+        e = open_doors(env);
     if (e)
         fsh_shim.plan = NULL; /* main then begins without us */
     if (e && joins) {

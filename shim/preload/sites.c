@@ -481,8 +481,11 @@ static uint8_t *make_stub(const struct fsh_site_entry *e, const struct module *m
     return p && put_jump(p, p, window + e->size) ? p + FSH_JUMP_SIZE : NULL;
 }
 
+static bool is_met[FSH_SYSCALLS]; /* numbers that have something to do in this run */
+
+/* Every page that is written to is copied, so doors are opened only where something may come through. */
 static bool is_wanted(const struct fsh_site_entry *e) {
-    return e->nr == FSH_NR_UNKNOWN || (e->nr < FSH_SYSCALLS && (call_of[e->nr] < FSH_CALLS || is_handled(e->nr)));
+    return e->nr == FSH_NR_UNKNOWN || (e->nr < FSH_SYSCALLS && is_met[e->nr]);
 }
 
 /* The map is a proposal: whatever does not lie in the text, or differs from what stands there, is left alone. */
@@ -585,8 +588,18 @@ static bool is_left_alone(const char *path) {
     return false;
 }
 
+/* Only a rule that names its callers meets what ld.so does. */
+static bool some_rule_names_callers(void) {
+    for (unsigned i = 0; i < fsh_shim.n_rules; i++)
+        if (fsh_shim.rules[i].caller.n)
+            return true;
+    return false;
+}
+
 static bool is_asked_for(const struct module *m) {
     const uint8_t in = fsh_shim.plan->profile->options.doors_in;
+    if (m->is_loader && !some_rule_names_callers())
+        return false;
     return in & (m->is_libc ? DOORS_IN_LIBC : m->is_loader ? DOORS_IN_LD : m->is_program ? DOORS_IN_PROGRAM : DOORS_IN_LIBRARIES);
 }
 
@@ -694,6 +707,12 @@ static void learn_numbers(void) {
         int call = fsh_call_by_number(nr);
         call_of[nr] = (uint16_t)(call < 0 ? FSH_CALLS : call);
     }
+    for (int call = 0; call < FSH_CALLS; call++)
+        if (fsh_armed[call] && fsh_calls[call].sysno >= 0 && fsh_calls[call].sysno < FSH_SYSCALLS)
+            is_met[fsh_calls[call].sysno] = true;
+    for (unsigned nr = 0; nr < FSH_SYSCALLS; nr++)
+        is_met[nr] |= is_handled((long)nr) && (nr != SYS_close || fsh_shim.tracks);
+    is_met[SYS_fcntl] |= fsh_armed[CALL_fcntl_lock] || fsh_shim.tracks;
     /* never: their frames or threads end there, or they come back twice. Forks are looked at, and decided at their symbols. */
     static const uint16_t never[] = {SYS_rt_sigreturn, SYS_exit, SYS_exit_group, SYS_vfork, SYS_fork, SYS_clone, SYS_clone3};
     for (unsigned i = 0; i < sizeof never / sizeof *never; i++)
