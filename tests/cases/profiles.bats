@@ -96,3 +96,63 @@ profile() {
     grep -q "^@test \"$name-" "$BATS_TEST_FILENAME" || { echo "$name has none" && return 1; }
   done
 }
+
+# --- by their course ---
+
+# Which of the writes of `say` failed, by number from 0: failed_writes PROFILE N
+failed_writes() {
+  local said
+  said=$(fs run -q -s 1 -p "$1" -- "$victims/say" on:file "x$2:write")
+  fs verify -q
+  grep -n -v '^write 100$' <<<"$said" | sed 's/:.*//' | awk '{ print $1 - 1 }'
+}
+# How many of the numbers on stdin lie from A to before B.
+between() { # A B
+  awk -v a="$1" -v b="$2" '$1 >= a && $1 < b' | wc -l
+}
+
+@test "gradual-degradation-gets-worse" {
+  failed_writes gradual-degradation 9000 >failed
+  [ "$(between 0 1000 <failed)" -lt "$(between 3000 4000 <failed)" ]
+  [ "$(between 3000 4000 <failed)" -lt "$(between 8000 9000 <failed)" ]
+  [ "$(between 0 300 <failed)" -lt 20 ]
+}
+@test "sudden-failure-comes-once-and-stays" {
+  failed_writes sudden-failure 1500 >failed
+  diff failed <(seq 1000 1499)
+}
+@test "intermittent-has-bad-moments" {
+  failed_writes intermittent 3000 >failed
+  [ "$(wc -l <failed)" -gt 10 ]
+  # only in the fifty from each hundredth of five hundred
+  awk '($1 - 100) % 500 < 0 || ($1 - 100) % 500 >= 50 { bad = 1 } END { exit bad }' failed
+}
+@test "cascading-one-trouble-brings-the-next" {
+  fs run -q -s 1 -p cascading -- "$victims/say" on:file x1500:write x200:malloc:2000 >said
+  fs verify -q
+  faults | jq -r .rule >rules
+  # none of these has a probability of its own
+  grep -q cascading-writes rules
+  [ "$(head -n 1 rules)" = cascading-slow-disk ]
+  [ "$(grep -n -m 1 cascading-writes rules | cut -d : -f 1)" -gt 1 ]
+}
+@test "recovery-a-program-that-tries-again-gets-there" {
+  run fs run -q -s 1 -p recovery -- /usr/bin/python3 -B -I -c '
+import os
+fd = os.open("out", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+tries = 0
+for i in range(1000):
+    while True:
+        tries += 1
+        try:
+            assert os.write(fd, b"%07d\n" % i) == 8
+            break
+        except OSError:
+            pass
+print(tries)'
+  [ "$status" -eq 0 ]
+  [ "$output" -gt 1100 ]
+  diff out <(seq -f %07g 0 999)
+  # the faults end where the outage does
+  [ "$(faults | jq .ordinal | sort -n | tail -n 1)" -lt 520 ]
+}
