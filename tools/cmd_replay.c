@@ -13,12 +13,15 @@
 #include "script.h"
 #include "trace_open.h"
 
-enum { ID_TIMEOUT = 300, ID_DIVERGENCE, SHOWN = 5 };
+enum { ID_TIMEOUT = 300, ID_DIVERGENCE, ID_MODE, SHOWN = 5 };
 
 static const struct fsh_option own_options[] = {
     {ID_TIMEOUT, "timeout", "DURATION", "end the program and its children after this time (status 124)"},
+    {ID_MODE, "mode", "MODE", "which calls get the recorded faults: exact (default), set, site"},
     {ID_DIVERGENCE, "on-divergence", "WHAT", "continue: look for the next step that fits (default); stop: inject nothing more"},
 };
+
+static const char *const modes[] = {[REPLAY_EXACT] = "exact", [REPLAY_SET] = "set", [REPLAY_SITE] = "site"};
 
 static const struct fsh_usage usage = {
     .name = "replay",
@@ -34,7 +37,7 @@ static const struct fsh_usage usage = {
 struct replay {
     struct fsh_common common;
     uint64_t timeout;
-    bool stop;
+    struct fsh_script_wish wish;
     const char *path; /* of the recorded trace */
     char **command;   /* NULL: the recorded one */
     struct fsh_reader *recorded;
@@ -45,12 +48,24 @@ struct replay {
     char trace[4096];
 };
 
+static bool take_mode(struct replay *replay, const char *value) {
+    for (unsigned i = 0; i < sizeof modes / sizeof *modes; i++)
+        if (!strcmp(value, modes[i])) {
+            replay->wish.mode = i;
+            return true;
+        }
+    fsh_warn("--mode '%s' is unknown; write exact, set or site", value);
+    return false;
+}
+
 static bool take(void *arg, int id, const char *value) {
     struct replay *replay = arg;
     if (id == ID_TIMEOUT)
         return fsh_option_time("--timeout", value, &replay->timeout);
-    replay->stop = !strcmp(value, "stop");
-    if (!replay->stop && strcmp(value, "continue") != 0) {
+    if (id == ID_MODE)
+        return take_mode(replay, value);
+    replay->wish.stop = !strcmp(value, "stop");
+    if (!replay->wish.stop && strcmp(value, "continue") != 0) {
         fsh_warn("--on-divergence '%s' is unknown; write stop or continue", value);
         return false;
     }
@@ -90,6 +105,21 @@ static bool can_be_replayed(const struct replay *replay) {
     if (h->trace_mode != TRACE_ALL)
         fsh_warn("%s can't be replayed: the run was not recorded with trace = all", replay->path);
     return h->trace_mode == TRACE_ALL;
+}
+
+static int has_site(void *arg, const struct fsh_decision *d) {
+    (void)arg;
+    return d->site != 0;
+}
+
+/* Without call stacks, `site` would be `set` under another name. */
+static bool has_sites(const struct replay *replay) {
+    struct fsh_visitor visitor = {NULL, has_site, NULL};
+    for (unsigned i = 0; i < fsh_reader_threads(replay->recorded); i++)
+        if (fsh_reader_walk_thread(replay->recorded, i, &visitor) > 0)
+            return true;
+    fsh_warn("%s has no call stacks, and can't be replayed by site; record it with key = site", replay->path);
+    return false;
 }
 
 static bool is_in(char *const *env, const char *variable, size_t n) {
@@ -281,8 +311,106 @@ static json_object *score_json(const struct replay *replay, const struct fsh_car
     return o;
 }
 
+/* --- what came of a replay by likeness --- */
+
+struct likeness {
+    const struct fsh_script *script;
+    const struct fsh_script_point *points;
+    const struct fsh_script_mark *marks;
+    const struct fsh_script_fault *faults;
+    uint64_t again;
+};
+
+/* Where the shim has marked what it has given. */
+static struct likeness read_likeness(const struct fsh_run *run) {
+    const char *base = (const char *)run->session.header + run->session.header->script.offset;
+    struct likeness l = {.script = (const void *)base};
+    l.points = (const void *)(base + l.script->points);
+    l.marks = (const void *)(base + l.script->marks);
+    l.faults = (const void *)(base + l.script->faults);
+    for (uint32_t i = 0; i < l.script->n_marks; i++)
+        l.again += l.marks[i].met;
+    return l;
+}
+
+static const char *name_of_key(const struct fsh_reader *reader, uint64_t key) {
+    for (uint64_t i = 1; i <= fsh_reader_header(reader)->resources; i++) {
+        const struct fsh_resource_info *r = fsh_reader_resource(reader, i);
+        if (r && r->key == key)
+            return r->name;
+    }
+    return "";
+}
+
+static void put_missing(FILE *out, const struct replay *replay, const struct likeness *l, const struct fsh_script_point *p,
+                        const struct fsh_script_mark *mark) {
+    char number[16];
+    const struct fsh_script_fault *f = &l->faults[mark->fault];
+    const struct fsh_thread_info *t = fsh_reader_thread(replay->recorded, f->thread);
+    const char *name = name_of_key(replay->recorded, p->key);
+    fprintf(out, "%s/%s: %s %" PRIu64 " ", t->process, t->name, fsh_calls[p->call].name, mark->ordinal + 1);
+    if (*name) {
+        fputs("of ", out);
+        fsh_put_safe(out, name);
+    }
+    fprintf(out, "%s= %s%s%s, there were %" PRIu64, *name ? " " : "", fsh_faults[f->fault].name, f->error ? " " : "",
+            f->error ? fsh_errno_text(f->error, number) : "", p->seen);
+}
+
+static void list_missing(const struct replay *replay, const struct likeness *l, FILE *out, json_object *list) {
+    unsigned shown = 0;
+    for (uint32_t i = 0; i < l->script->n_points; i++)
+        for (uint32_t k = 0; k < l->points[i].n; k++) {
+            const struct fsh_script_mark *mark = &l->marks[l->points[i].first + k];
+            char *text = NULL;
+            size_t len;
+            FILE *words = mark->met ? NULL : open_memstream(&text, &len);
+            if (!words)
+                continue;
+            put_missing(words, replay, l, &l->points[i], mark);
+            fclose(words);
+            if (list)
+                json_object_array_add(list, json_object_new_string(text));
+            else if (shown++ < SHOWN)
+                fprintf(out, "faultshim:   not again: %s\n", text);
+            free(text);
+        }
+    if (shown > SHOWN)
+        fprintf(out, "faultshim:   and %u more\n", shown - SHOWN);
+}
+
+static int report_likeness(struct replay *replay, struct fsh_card *card) {
+    struct likeness l = read_likeness(card->run);
+    double score = l.script->n_marks ? (double)l.again / l.script->n_marks : 1;
+    const char *mode = modes[replay->wish.mode];
+    fsh_card_judge(card, &(struct fsh_expected){.faults = EXPECT_ANY});
+    card->vacuous = false;
+    if (l.again < l.script->n_marks && card->run->end != END_TIMEOUT && card->status != EXIT_NOT_ATTACHED)
+        card->status = EXIT_DIVERGED;
+    if (replay->common.json && !replay->common.quiet) {
+        json_object *o = fsh_card_json(card), *r = json_object_new_object(), *list = json_object_new_array();
+        put(r, "trace", json_object_new_string(replay->path));
+        put(r, "mode", json_object_new_string(mode));
+        put(r, "faults", json_object_new_uint64(l.script->n_marks));
+        put(r, "faults_again", json_object_new_uint64(l.again));
+        put(r, "score", json_object_new_double(score));
+        list_missing(replay, &l, NULL, list);
+        put(r, "missing", list);
+        put(o, "replay", r);
+        fsh_put_object(card->out, o);
+    } else if (!replay->common.quiet) {
+        fsh_card_show(card);
+        fprintf(card->out, "faultshim: replayed %" PRIu64 " of %u faulty calls (%s, %.4g%%)\n", l.again, l.script->n_marks, mode,
+                100 * score);
+        list_missing(replay, &l, card->out, NULL);
+    }
+    return card->status;
+}
+
 static int report(struct replay *replay, struct fsh_card *card) {
     struct fsh_comparison c;
+    if (replay->wish.mode != REPLAY_EXACT)
+        return report_likeness(replay, card);
     /* sizes may differ without harm: the calls are the recorded ones all the same */
     int e = fsh_compare(&c, replay->recorded, card->reader, 0);
     if (e) {
@@ -336,9 +464,10 @@ static int replay_trace(struct replay *replay) {
     replay->recorded = fsh_trace_open(replay->path);
     if (!replay->recorded)
         return status;
-    if (can_be_replayed(replay) && fsh_load_trace(&replay->loaded, replay->recorded, replay->path) && choose_trace(replay) &&
-        choose_command(replay) && fsh_script_compile(&replay->script, replay->recorded, replay->stop) &&
-        restore_environment(replay) && go_to_directory(replay))
+    if (can_be_replayed(replay) && (replay->wish.mode != REPLAY_SITE || has_sites(replay)) &&
+        fsh_load_trace(&replay->loaded, replay->recorded, replay->path) && choose_trace(replay) && choose_command(replay) &&
+        fsh_script_compile(&replay->script, replay->recorded, &replay->wish) && restore_environment(replay) &&
+        go_to_directory(replay))
         status = go(replay);
     free(replay->script.data);
     if (!replay->command)
@@ -350,7 +479,7 @@ static int replay_trace(struct replay *replay) {
 }
 
 int fsh_cmd_replay(int argc, char **argv) {
-    struct replay replay = {.stop = false};
+    struct replay replay = {.timeout = 0};
     int status, n = 1;
     /* what stands behind `--` is the command; getopt would mix it with our own operands */
     while (n < argc && strcmp(argv[n], "--") != 0)

@@ -23,6 +23,19 @@ struct compiler {
     size_t table_size;
     size_t thread_faults; /* of the threads before the one at hand */
     const char *unknown;  /* a name that this build does not have */
+
+    const struct fsh_script_wish *wish;
+    struct fsh_script_point *points;
+    struct mark *found;
+    struct fsh_script_mark *marks;
+    size_t n_points, points_room, n_found, found_room;
+    uint64_t fired; /* decisions that fired so far */
+    bool skipping;  /* the decision at hand is excluded */
+};
+
+struct mark {
+    uint32_t point;
+    struct fsh_script_mark mark;
 };
 
 /* --- contexts --- */
@@ -96,6 +109,7 @@ static int add_fault(struct compiler *c, const struct fsh_decision *d) {
                                                          .fault = (uint8_t)kind,
                                                          .error = d->error,
                                                          .flags = d->flags & (FAULT_MORE | FAULT_STUCK | FAULT_LASTING),
+                                                         .thread = d->thread,
                                                          .amount = d->amount,
                                                          .key = d->key,
                                                          .ordinal = d->ordinal,
@@ -185,6 +199,140 @@ static bool map_calls(struct compiler *c) {
     return c->calls != NULL;
 }
 
+/* --- set and site --- */
+
+static struct fsh_script_point point_of(const struct compiler *c, const struct fsh_decision *d) {
+    const struct fsh_resource_info *r = fsh_reader_resource(c->reader, d->resource);
+    const struct fsh_thread_info *t = fsh_reader_thread(c->reader, d->thread);
+    const struct fsh_site_info *site = d->site ? fsh_reader_site(c->reader, d->site) : NULL;
+    struct fsh_script_point p = {.key = r ? r->key : 0, .call = (uint16_t)c->calls[d->call], .kind = d->kind};
+    if (c->wish->mode == REPLAY_SITE && d->site) {
+        p.key = site ? site->key : d->site;
+        p.kind = 0;
+    } else {
+        p.owner = fsh_point_owner(d->kind, p.key, t->process_key, t->key);
+    }
+    return p;
+}
+
+static int compare_points(const void *a, const void *b) {
+    const struct fsh_script_point *x = a, *y = b;
+    if (x->owner != y->owner)
+        return x->owner < y->owner ? -1 : 1;
+    if (x->key != y->key)
+        return x->key < y->key ? -1 : 1;
+    if (x->call != y->call)
+        return x->call < y->call ? -1 : 1;
+    return x->kind < y->kind ? -1 : x->kind > y->kind;
+}
+
+static bool is_free_or(const struct compiler *c, size_t slot, const struct fsh_script_point *like) {
+    return !c->table[slot] || compare_points(&c->points[c->table[slot] - 1], like) == 0;
+}
+
+static size_t slot_of_point(const struct compiler *c, const struct fsh_script_point *p) {
+    size_t i = fsh_fold(fsh_fold(p->owner, p->key), (uint64_t)p->call << 8 | p->kind) & (c->table_size - 1);
+    while (!is_free_or(c, i, p))
+        i = (i + 1) & (c->table_size - 1);
+    return i;
+}
+
+static bool grow_point_table(struct compiler *c) {
+    if (c->table_size && c->n_points * 2 < c->table_size)
+        return true;
+    size_t size = c->table_size ? c->table_size * 2 : 1024;
+    uint32_t *table = calloc(size, sizeof *table);
+    if (!table)
+        return false;
+    free(c->table);
+    c->table = table;
+    c->table_size = size;
+    for (size_t i = 0; i < c->n_points; i++)
+        c->table[slot_of_point(c, &c->points[i])] = (uint32_t)i + 1;
+    return true;
+}
+
+/* What an earlier fault left behind on a connection comes by itself. */
+static int add_alike(void *arg, const struct fsh_decision *d) {
+    struct compiler *c = arg;
+    if (d->again)
+        return c->skipping ? 0 : add_fault(c, d);
+    if (d->call >= fsh_reader_header(c->reader)->n_calls || c->calls[d->call] < 0) {
+        c->unknown = fsh_reader_call_name(c->reader, d->call);
+        return -ENOTSUP;
+    }
+    struct fsh_script_point like = point_of(c, d);
+    if (!grow_point_table(c) || !fsh_grow(&c->points, &c->points_room, c->n_points, sizeof like) ||
+        !fsh_grow(&c->found, &c->found_room, c->n_found, sizeof *c->found))
+        return -ENOMEM;
+    size_t i = slot_of_point(c, &like);
+    if (!c->table[i]) {
+        c->points[c->n_points++] = like;
+        c->table[i] = (uint32_t)c->n_points;
+    }
+    uint32_t at = c->table[i] - 1;
+    uint64_t ordinal = c->points[at].seen++;
+    c->skipping = d->fault && ((d->flags & FAULT_LASTING) || (c->wish->excluded && c->wish->excluded[c->fired]));
+    c->fired += d->fault;
+    if (!d->fault || c->skipping)
+        return 0;
+    c->found[c->n_found++] = (struct mark){at, {.ordinal = ordinal, .fault = (uint32_t)c->n_faults}};
+    c->points[at].n++;
+    return add_fault(c, d);
+}
+
+static int compare_found(const void *a, const void *b) {
+    const struct mark *x = a, *y = b;
+    if (x->point != y->point)
+        return x->point < y->point ? -1 : 1;
+    return x->mark.ordinal < y->mark.ordinal ? -1 : x->mark.ordinal > y->mark.ordinal;
+}
+
+/* As add_event, in a walk of all threads. */
+static int release_alike(void *arg, const struct fsh_event *e) {
+    struct compiler *c = arg;
+    if (e->op != OP_RELEASED)
+        return 0;
+    struct fsh_get get = {.p = e->fields, .end = e->fields + e->len};
+    fsh_get_u64(&get);
+    uint64_t rule = fsh_get_varint(&get), held = fsh_get_varint(&get);
+    for (size_t i = c->n_faults; i > 0 && !get.bad; i--)
+        if (c->faults[i - 1].rule == rule && c->faults[i - 1].thread == e->thread) {
+            c->faults[i - 1].held = held;
+            break;
+        }
+    return 0;
+}
+
+/* Only points with faults are left, each with its marks. */
+static int add_points(struct compiler *c) {
+    struct fsh_visitor visitor = {c, add_alike, release_alike};
+    size_t n = 0;
+    int e = fsh_reader_walk(c->reader, &visitor);
+    if (e)
+        return e;
+    c->marks = calloc(c->n_found + 1, sizeof *c->marks);
+    if (!c->marks)
+        return -ENOMEM;
+    if (c->n_found)
+        qsort(c->found, c->n_found, sizeof *c->found, compare_found);
+    for (size_t i = 0; i < c->n_found; i++) {
+        struct fsh_script_point *p = &c->points[c->found[i].point];
+        if (i == 0 || c->found[i].point != c->found[i - 1].point)
+            p->first = (uint32_t)i;
+        c->marks[i] = c->found[i].mark;
+    }
+    for (size_t i = 0; i < c->n_points; i++)
+        if (c->points[i].n) {
+            c->points[n] = c->points[i];
+            c->points[n++].seen = 0;
+        }
+    c->n_points = n;
+    if (n)
+        qsort(c->points, n, sizeof *c->points, compare_points);
+    return 0;
+}
+
 /* --- the whole --- */
 
 static uint64_t place(uint64_t *at, size_t n, size_t item) {
@@ -193,17 +341,22 @@ static uint64_t place(uint64_t *at, size_t n, size_t item) {
     return offset;
 }
 
-static bool write_out(struct fsh_script_text *out, const struct compiler *c, bool stop) {
+static bool write_out(struct fsh_script_text *out, const struct compiler *c) {
     struct fsh_script head = {.n_threads = (uint32_t)c->n_threads,
                               .n_contexts = (uint32_t)c->n_contexts,
                               .n_faults = (uint32_t)c->n_faults,
                               .n_steps = c->n_steps,
-                              .stop = stop};
+                              .mode = c->wish->mode,
+                              .stop = c->wish->stop,
+                              .n_points = (uint32_t)c->n_points,
+                              .n_marks = (uint32_t)c->n_found};
     uint64_t at = sizeof head;
     head.threads = place(&at, c->n_threads, sizeof *c->threads);
     head.contexts = place(&at, c->n_contexts, sizeof *c->contexts);
     head.faults = place(&at, c->n_faults, sizeof *c->faults);
     head.steps = place(&at, c->n_steps, sizeof *c->steps);
+    head.points = place(&at, c->n_points, sizeof *c->points);
+    head.marks = place(&at, c->n_found, sizeof *c->marks);
     char *data = calloc(1, at);
     if (!data)
         return false;
@@ -216,15 +369,19 @@ static bool write_out(struct fsh_script_text *out, const struct compiler *c, boo
         memcpy(data + head.faults, c->faults, c->n_faults * sizeof *c->faults);
     if (c->n_steps)
         memcpy(data + head.steps, c->steps, c->n_steps * sizeof *c->steps);
+    if (c->n_points)
+        memcpy(data + head.points, c->points, c->n_points * sizeof *c->points);
+    if (c->n_found)
+        memcpy(data + head.marks, c->marks, c->n_found * sizeof *c->marks);
     out->data = data;
     out->len = at;
     return true;
 }
 
-bool fsh_script_compile(struct fsh_script_text *out, const struct fsh_reader *reader, bool stop) {
-    struct compiler c = {.reader = reader};
-    int e = map_calls(&c) ? add_threads(&c) : -ENOMEM;
-    if (!e && !write_out(out, &c, stop))
+bool fsh_script_compile(struct fsh_script_text *out, const struct fsh_reader *reader, const struct fsh_script_wish *wish) {
+    struct compiler c = {.reader = reader, .wish = wish};
+    int e = !map_calls(&c) ? -ENOMEM : wish->mode == REPLAY_EXACT ? add_threads(&c) : add_points(&c);
+    if (!e && !write_out(out, &c))
         e = -ENOMEM;
     if (e == -ENOTSUP)
         fsh_warn("the trace has '%s', which this version of faultshim does not know", c.unknown);
@@ -236,5 +393,8 @@ bool fsh_script_compile(struct fsh_script_text *out, const struct fsh_reader *re
     free(c.faults);
     free(c.steps);
     free(c.table);
+    free(c.points);
+    free(c.found);
+    free(c.marks);
     return e == 0;
 }

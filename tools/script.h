@@ -5,13 +5,21 @@
 #include <stdbool.h>
 
 #include "reader.h"
+#include "replay.h"
 
 struct fsh_script_text {
     char *data;
     size_t len;
 };
 
-/* False after a message. `stop`: a thread that diverges gets nothing more. */
-bool fsh_script_compile(struct fsh_script_text *out, const struct fsh_reader *reader, bool stop);
+struct fsh_script_wish {
+    enum fsh_replay_mode mode;
+    bool stop; /* a thread that diverges gets nothing more */
+    const uint8_t
+        *excluded; /* set and site: by number of the decision that fired, in the order of fsh_reader_walk; NULL: none is */
+};
+
+/* False after a message. */
+bool fsh_script_compile(struct fsh_script_text *out, const struct fsh_reader *reader, const struct fsh_script_wish *wish);
 
 #endif

@@ -1,27 +1,41 @@
 /* replay.h: the script of a replay: what every thread is expected to do and what it then gets. `faultshim replay` compiles it
- * from a trace and puts it into the new session; the shim follows it. Read-only in the shim.
+ * from a trace and puts it into the new session; the shim follows it. There are three modes:
+ *   exact   the nth decision of a thread is the recorded one, and gets what that one got
+ *   set     the nth decision like this one (call, kind, resource) gets it: on a file whoever makes it, on a socket or a pipe
+ *           within the process, on nothing within the thread
+ *   site    the same by call and call stack, where the trace has stacks
+ * Read-only in the shim, but for the counts of points and marks.
  *
  * Layout of the script region (little-endian, 8-byte aligned parts, offsets from the region's start):
  *   struct fsh_script
- *   struct fsh_script_thread[n_threads]     sorted by process key, thread key, image
+ *   struct fsh_script_thread[n_threads]     sorted by process key, thread key, image; exact
  *   struct fsh_script_context[n_contexts]
  *   struct fsh_script_fault[n_faults]
  *   uint32_t steps[]                        one a decision: number of its context, FSH_STEP_FAULT set if faults follow;
  *                                           then the number of its first fault (one word more). Of several faults (continue)
- *                                           all but the last have FAULT_MORE. */
+ *                                           all but the last have FAULT_MORE.
+ *   struct fsh_script_point[n_points]       sorted by owner, key, call, kind; set and site
+ *   struct fsh_script_mark[n_marks]         of a point: sorted by ordinal */
 #ifndef FSH_REPLAY_H
 #define FSH_REPLAY_H
 
 #include <stdint.h>
 
+#include "calls.h"
+#include "draw.h"
+
 #define FSH_STEP_FAULT 0x80000000u
+
+enum fsh_replay_mode { REPLAY_EXACT, REPLAY_SET, REPLAY_SITE };
 
 struct fsh_script {
     uint32_t n_threads, n_contexts, n_faults, pad;
     uint64_t threads, contexts, faults, steps; /* offsets */
     uint64_t n_steps;                          /* words */
-    uint32_t mode;                             /* 0 exact */
+    uint32_t mode;                             /* enum fsh_replay_mode */
     uint32_t stop;                             /* 1: at the first divergence nothing more is injected in that thread */
+    uint32_t n_points, n_marks;
+    uint64_t points, marks; /* offsets */
 };
 
 struct fsh_script_thread {
@@ -36,11 +50,33 @@ struct fsh_script_context {
     uint64_t resource_key; /* 0 for none */
 };
 
+/* Decisions that are alike, of which some get faults. */
+struct fsh_script_point {
+    uint64_t owner, key; /* fsh_point_owner; of the resource, or of the call stack */
+    uint16_t call;
+    uint8_t kind, pad[5];
+    uint32_t first, n; /* marks */
+    uint64_t seen;     /* so far in the replay */
+};
+
+struct fsh_script_mark {
+    uint64_t ordinal; /* from 0 */
+    uint32_t fault;   /* the first of its faults */
+    uint32_t met;     /* 1: it has been given */
+};
+
+/* Whose decisions are counted together: 0 for everybody's. */
+static inline uint64_t fsh_point_owner(unsigned kind, uint64_t resource_key, uint64_t process_key, uint64_t thread_key) {
+    if (!resource_key)
+        return fsh_fold(process_key, thread_key);
+    return kind == FSH_ON_FILE ? 0 : process_key;
+}
+
 struct fsh_script_fault {
     uint16_t rule;
     uint8_t line, fault;
     int32_t error;
-    uint32_t flags, pad;
+    uint32_t flags, thread; /* index in the recorded trace */
     uint64_t amount, key, ordinal, word, bytes;
     uint64_t held; /* ns after which its rule went off and released the call; UINT64_MAX: it did not */
 };

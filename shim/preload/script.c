@@ -21,7 +21,9 @@ static bool fits(uint64_t offset, uint64_t count, uint64_t size) {
 static bool is_sound(const struct fsh_script *s) {
     return fsh_shim.session.header->script.size >= sizeof *s && fits(s->threads, s->n_threads, sizeof(struct fsh_script_thread)) &&
            fits(s->contexts, s->n_contexts, sizeof(struct fsh_script_context)) &&
-           fits(s->faults, s->n_faults, sizeof(struct fsh_script_fault)) && fits(s->steps, s->n_steps, sizeof(uint32_t));
+           fits(s->faults, s->n_faults, sizeof(struct fsh_script_fault)) && fits(s->steps, s->n_steps, sizeof(uint32_t)) &&
+           fits(s->points, s->n_points, sizeof(struct fsh_script_point)) &&
+           fits(s->marks, s->n_marks, sizeof(struct fsh_script_mark));
 }
 
 void fsh_replay_begin(struct fsh_thread *t) {
@@ -67,12 +69,11 @@ static void record(struct fsh_thread *t, const struct fsh_script_context *expect
     fsh_pen_record(&t->pen, &fsh_shim.session, OP_DIVERGE, f.bytes, f.len);
 }
 
-static unsigned faults_at(const struct fsh_thread *t, uint64_t i, struct fsh_script_fault *out, unsigned room) {
+/* Those of one decision, from the fault number `at` on. */
+static unsigned faults_from(uint32_t at, struct fsh_script_fault *out, unsigned room) {
     unsigned n = 0;
-    if (!(t->steps[i] & FSH_STEP_FAULT) || i + 1 >= t->n_steps)
-        return 0;
     const struct fsh_script_fault *faults = (const void *)(base() + script()->faults);
-    for (uint32_t at = t->steps[i + 1]; at < script()->n_faults && n < room; at++) {
+    for (; at < script()->n_faults && n < room; at++) {
         out[n++] = faults[at];
         if (!(faults[at].flags & FAULT_MORE))
             break;
@@ -82,6 +83,83 @@ static unsigned faults_at(const struct fsh_thread *t, uint64_t i, struct fsh_scr
         if (out[k].rule >= fsh_shim.n_rules || out[k].line >= fsh_shim.rules[out[k].rule].n_faults || out[k].fault >= FSH_FAULTS)
             return 0;
     return n;
+}
+
+static unsigned faults_at(const struct fsh_thread *t, uint64_t i, struct fsh_script_fault *out, unsigned room) {
+    if (!(t->steps[i] & FSH_STEP_FAULT) || i + 1 >= t->n_steps)
+        return 0;
+    return faults_from(t->steps[i + 1], out, room);
+}
+
+/* --- by what a decision is about --- */
+
+static int compare(uint64_t a, uint64_t b) {
+    return a < b ? -1 : a > b;
+}
+
+static int compare_points(const struct fsh_script_point *a, const struct fsh_script_point *b) {
+    int c = compare(a->owner, b->owner);
+    c = c ? c : compare(a->key, b->key);
+    c = c ? c : compare(a->call, b->call);
+    return c ? c : compare(a->kind, b->kind);
+}
+
+static struct fsh_script_point *find_point(const struct fsh_script_point *like) {
+    struct fsh_script_point *points = (void *)(base() + script()->points);
+    uint32_t lo = 0, hi = script()->n_points;
+    while (lo < hi) {
+        uint32_t mid = lo + (hi - lo) / 2;
+        int c = compare_points(&points[mid], like);
+        if (c == 0)
+            return &points[mid];
+        if (c < 0)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return NULL;
+}
+
+static struct fsh_script_mark *find_mark(const struct fsh_script_point *point, uint64_t ordinal) {
+    struct fsh_script_mark *marks = (void *)(base() + script()->marks);
+    uint32_t lo = point->first, hi = point->first + point->n;
+    if (hi < lo || hi > script()->n_marks)
+        return NULL;
+    while (lo < hi) {
+        uint32_t mid = lo + (hi - lo) / 2;
+        if (marks[mid].ordinal == ordinal)
+            return &marks[mid];
+        if (marks[mid].ordinal < ordinal)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return NULL;
+}
+
+unsigned fsh_replay_like(enum fsh_call call, enum fsh_kind kind, uint64_t resource_key, uint64_t site, struct fsh_script_fault *out,
+                         unsigned room) {
+    bool by_site = script()->mode == REPLAY_SITE && site;
+    struct fsh_script_point like = {
+        .key = by_site ? site : resource_key, .call = (uint16_t)call, .kind = by_site ? 0 : (uint8_t)kind};
+    if (!is_sound(script()))
+        return 0;
+    if (!by_site)
+        like.owner = fsh_point_owner(kind, resource_key, fsh_shim.process.key, fsh_tls.id.key);
+    struct fsh_script_point *point = find_point(&like);
+    if (!point)
+        return 0;
+    struct fsh_script_mark *mark = find_mark(point, __atomic_fetch_add(&point->seen, 1, __ATOMIC_RELAXED));
+    if (!mark)
+        return 0;
+    unsigned n = faults_from(mark->fault, out, room);
+    if (n)
+        mark->met = 1;
+    return n;
+}
+
+bool fsh_replay_is_exact(void) {
+    return script()->mode == REPLAY_EXACT;
 }
 
 unsigned fsh_replay_next(struct fsh_thread *t, enum fsh_call call, enum fsh_kind kind, uint64_t key, struct fsh_script_fault *out,

@@ -12,4 +12,9 @@ void fsh_replay_begin(struct fsh_thread *t);
 unsigned fsh_replay_next(struct fsh_thread *t, enum fsh_call call, enum fsh_kind kind, uint64_t resource_key,
                          struct fsh_script_fault *out, unsigned room);
 
+bool fsh_replay_is_exact(void);
+/* The same in a replay that is not exact: what a decision like this one got. `site` is 0 if its call stack is not known. */
+unsigned fsh_replay_like(enum fsh_call call, enum fsh_kind kind, uint64_t resource_key, uint64_t site, struct fsh_script_fault *out,
+                         unsigned room);
+
 #endif

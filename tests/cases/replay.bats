@@ -1,0 +1,127 @@
+#!/usr/bin/env bats
+# replay --mode: which calls get the recorded faults.
+
+load ../common
+
+set_of() { # TRACE
+  faults "$1" | jq -c '[.process, .call, .resource, .size, .fault, .errno, .amount]' | sort
+}
+
+@test "replay-set-gives-threads-and-children-every-fault-back" {
+  local port
+  port=$(free_port)
+  cat >p.ini <<'END'
+[rule memory]
+calls = @memory.alloc
+probability = 5%
+fault = error ENOMEM
+
+[rule rest]
+calls = @file @net.send @net.recv @net.accept @pipe.read @pipe.write
+except = close
+probability = 8%
+fault = error EINTR
+fault = short
+END
+  fs run -q -s 99 -o a.trace -p p.ini -- "$victims/threads8" "$port"
+  [ "$(faults a.trace | wc -l)" -gt 100 ]
+  rm -rf w*
+  run fs replay --mode set -o b.trace a.trace
+  [ "$status" -eq 0 ]
+  [[ $output == *"(set, 100%)"* ]]
+  diff <(set_of a.trace) <(set_of b.trace)
+}
+
+# Two threads take turns on one file; in every second run in another order, and with another call in between.
+changing() {
+  cat >changes.c <<'END'
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <unistd.h>
+static int fd, other;
+static void *work(void *p) {
+  for (int i = 0; i < 5; i++)
+    if (write(fd, "12345", 5) < 0) printf("%d\n", i);
+  return p;
+}
+int main(int argc, char **argv) {
+  pthread_t t;
+  fd = open("shared", O_WRONLY | O_CREAT, 0600);
+  other = open("other", O_WRONLY | O_CREAT, 0600);
+  if (argc > 1) {
+    work(NULL);
+    for (int i = 0; i < 300; i++) fsync(other);
+    if (write(other, "1", 1) < 0) printf("other\n");
+  }
+  pthread_create(&t, NULL, work, NULL);
+  pthread_join(t, NULL);
+  if (argc == 1) {
+    if (write(other, "1", 1) < 0) printf("other\n");
+    work(NULL);
+  }
+  return 0;
+}
+END
+  gcc -w -pthread -o changes changes.c
+}
+
+@test "replay-set-finds-the-same-calls-in-another-order" {
+  changing
+  fs run -q -o a.trace -r 'calls=write path=shared key=resource nth=3,8 fault=error:EIO' \
+    -r 'calls=write,fsync path=other probability=0 fault=delay:1ms' -- ./changes >first
+  run fs replay --mode set -o b.trace a.trace -- ./changes other
+  [ "$status" -eq 0 ]
+  [[ $output == *"replayed 2 of 2 faulty calls (set, 100%)"* ]]
+  diff <(faults a.trace | jq -c '[.call, .resource, .errno]') <(faults b.trace | jq -c '[.call, .resource, .errno]')
+  # exactly, it has left its path
+  run fs replay -q -o c.trace a.trace -- ./changes other
+  [ "$status" -eq 122 ]
+}
+
+@test "replay-set-says-what-did-not-come-again" {
+  fs run -q -o a.trace -r 'calls=write nth=3,7 fault=error:EIO' -- "$victims/say" on:file x8:write:1
+  run fs replay --mode set -o b.trace a.trace -- "$victims/say" on:file x5:write:1
+  [ "$status" -eq 122 ]
+  [[ $output == *"replayed 1 of 2 faulty calls (set, 50%)"* ]]
+  [[ $output == *"not again: 1/0: write 7 of $place/data = error EIO, there were 5"* ]]
+  run fs replay --mode set --json -o b.trace a.trace -- "$victims/say" on:file x5:write:1
+  tail -n 1 <<<"$output" | jq -e '.replay | .mode == "set" and .faults == 2 and .faults_again == 1 and .score == 0.5 and (.missing | length) == 1'
+}
+
+@test "replay-site-goes-by-call-stack" {
+  cat >places.c <<'END'
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+static int fd;
+__attribute__((noinline)) static void one(const char *why) { if (write(fd, "1", 1) < 0) printf("one %s\n", why); }
+__attribute__((noinline)) static void two(const char *why) { if (write(fd, "2", 1) < 0) printf("two %s\n", why); }
+int main(int argc, char **argv) {
+  fd = open("data", O_WRONLY | O_CREAT, 0600);
+  for (int i = 0; i < 3; i++) {
+    char why[2] = {'0' + i};
+    if (argc > 1) one(why);
+    two(why);
+    if (argc == 1) one(why);
+  }
+  return 0;
+}
+END
+  gcc -w -O0 -g -o places places.c
+  fs run -q -o a.trace -r 'calls=write path=data key=site nth=2 fault=error:EIO' -- ./places >first
+  says_first=$(sort first)
+  [ "$says_first" = $'one 1\ntwo 1' ]
+  # the file's own third and fourth write is another one now; the places are the same
+  cp places moved
+  run fs replay -q --mode site -o b.trace a.trace -- ./places
+  [ "$status" -eq 0 ]
+  [ "$(sort <<<"$output")" = "$says_first" ]
+  fs run -q -o c.trace -r 'calls=write path=data nth=2 fault=error:EIO' -- ./places >/dev/null
+  run fs replay --mode site c.trace
+  [ "$status" -eq 125 ]
+  [[ $output == *"no call stacks"* ]]
+  run fs replay --mode other c.trace
+  [ "$status" -eq 125 ]
+}
