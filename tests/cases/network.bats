@@ -491,3 +491,43 @@ calls=@net.send nth=1 fault=duplicate
 calls=@net.send,@net.recv fault=short:slices=1
 END
 }
+
+@test "network-faults-are-replayed-with-what-they-leave-behind" {
+  local rule
+  while read -r rule; do
+    rm -f again.trace
+    fs run -q -s 1 --expect=any -r "$rule" -- "$victims/net" unix level send:one peer-recv send:two peer-send:three poll epoll recv \
+      nonblock recv send:four recv dgram x5:send:x x6:peer-recv >first
+    fs replay -q -o again.trace faultshim.trace >again
+    diff first again || { echo "$rule" && return 1; }
+    diff <(faults | jq -c '[.call, .fault, .amount, .n]') <(faults again.trace | jq -c '[.call, .fault, .amount, .n]')
+    fs verify -q again.trace
+  done <<'END'
+calls=@net.send nth=2 fault=blackhole
+calls=@net.send nth=2 fault=reply:"pong"
+calls=@net.recv nth=1 fault=close:after=3
+calls=@net.send nth=1 fault=reset:after=4
+calls=@net.send probability=50% fault=reorder
+calls=@net.send probability=50% fault=loss fault=duplicate
+END
+}
+
+@test "network-faults-leave-no-descriptors-behind" {
+  local rule fds='import os, socket, sys
+def count(): return len(os.listdir("/proc/self/fd"))
+server = socket.create_server(("127.0.0.1", 0))
+before = count()
+for i in range(50):
+    c = socket.create_connection(server.getsockname(), timeout=0.05)
+    s, _ = server.accept()
+    try:
+        c.sendall(b"ping"); c.recv(10)
+    except OSError:
+        pass
+    c.close(); s.close()
+print(count() - before)'
+  for rule in 'fault=blackhole' 'fault=reply:"pong"' 'fault=reset' 'fault=close' 'fault=blackhole probability=50% key=run'; do
+    run fs run -q -s 1 --expect=any -r "calls=@net.send $rule" -- /usr/bin/python3 -c "$fds"
+    [ "$output" = 0 ] || { echo "$rule: $output" && return 1; }
+  done
+}
