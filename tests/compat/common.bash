@@ -186,8 +186,10 @@ one_unit() { # UNIT: prints its line, and what differs
   note=ok
   if [ "$differ" -gt 0 ] || [ -s "$at.armed" ] || [ "$ran" -le 0 ] || [ "$bad" -ge "$ran" ]; then note=failed; fi
   printf '%-8scompat/%s/%s (%s, %s s)\n' "$note" "$suite" "$unit" "$words" "$((SECONDS - start))"
-  sed 's/^/    | /' "$at.differs" "$at.armed"
-  sed 's/^/    moment: /' "$at.unsteady"
+  head -n 30 "$at.differs" | sed 's/^/    | /'
+  [ "$differ" -le 30 ] || echo "    | and $((differ - 30)) more"
+  sed 's/^/    | /' "$at.armed"
+  head -n 30 "$at.unsteady" | sed 's/^/    moment: /'
   sort -u "$place/explained" | awk -F': ' '{ why[$2]++; one[$2] = $1 }
     END { for (w in why) print "    explained: " (why[w] > 1 ? why[w] " tests" : one[w]) ": " w }'
   if [ "$note" = failed ]; then
