@@ -20,7 +20,8 @@ setup() {
   cd "$place"
   PATH=/usr/sbin:/usr/bin:/sbin:/bin
   # Made from nothing. Python is to keep its hands off its caches: written under faults, they would be damaged for everybody.
-  environment=(env -i PATH="$PATH" HOME="$place" LANG=C.UTF-8 TMPDIR="$BATS_TEST_TMPDIR" PYTHONDONTWRITEBYTECODE=1)
+  environment=(env -i PATH="$PATH" HOME="$place" LANG=C.UTF-8 TMPDIR="$BATS_TEST_TMPDIR" PYTHONDONTWRITEBYTECODE=1
+    XDG_CACHE_HOME="$build/cache")
   if declare -F prepare >/dev/null; then prepare; fi
 }
 

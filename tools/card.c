@@ -238,6 +238,9 @@ static void show_losses(const struct fsh_card *card) {
     if (h->nested_calls)
         line(card, "%" PRIu64 " call%s from signal handlers inside the shim passed undecided", h->nested_calls,
              fsh_plural(h->nested_calls));
+    if (h->without_sites)
+        line(card, "%" PRIu64 " program%s ran without syscall doors: what libc does inside itself was not seen there",
+             h->without_sites, fsh_plural(h->without_sites));
     if (h->deepbind)
         line(card, "RTLD_DEEPBIND was taken from %" PRIu64 " dlopen call%s", h->deepbind, fsh_plural(h->deepbind));
     if (h->keys_full)
@@ -347,6 +350,7 @@ static json_object *losses_json(const struct fsh_card *card) {
     put(o, "untraced", json_object_new_uint64(h->untraced));
     put(o, "late_calls", json_object_new_uint64(h->late_calls));
     put(o, "nested_calls", json_object_new_uint64(h->nested_calls));
+    put(o, "without_syscall_doors", json_object_new_uint64(h->without_sites));
     put(o, "deepbind", json_object_new_uint64(h->deepbind));
     put(o, "keys_full", json_object_new_uint64(h->keys_full));
     put(o, "processes_left", json_object_new_uint64(card->run->left));

@@ -20,6 +20,7 @@
 #include "commands.h"
 #include "grow.h"
 #include "out.h"
+#include "site_maps.h"
 
 enum { NS_PER_S = 1000000000, NS_PER_MS = 1000000, GRACE_MS = 2000, LIBRARY_MAX = 4096 };
 
@@ -111,6 +112,8 @@ static int create_session(struct fsh_run *run) {
             .script = run->script,
             .audit = run->audit,
         };
+        if (l->profile.options.doors != DOORS_SYMBOLS)
+            fsh_make_site_maps();
         e = fsh_session_create(&run->session, run->trace, &params);
     }
     free(command.data);

@@ -77,12 +77,13 @@ struct fsh_header {
     _Atomic uint32_t headstart; /* 1 once the head start is over */
     _Atomic uint32_t stopped;   /* errno that stopped the writing of blocks, 0 if none did */
     _Atomic uint64_t headstart_calls;
-    _Atomic uint64_t lost_blocks;  /* blocks that could not be written: their decisions are missing */
-    _Atomic uint64_t untraced;     /* threads and processes that got no ring */
-    _Atomic uint64_t late_calls;   /* calls that came with no thread state: undecided, passed through */
-    _Atomic uint64_t nested_calls; /* calls that a signal handler made inside our own code: undecided */
-    _Atomic uint64_t deepbind;     /* dlopen calls that had RTLD_DEEPBIND taken away */
-    _Atomic uint64_t keys_full;    /* resources counted by each process alone: the table of shared keys was full */
+    _Atomic uint64_t lost_blocks;   /* blocks that could not be written: their decisions are missing */
+    _Atomic uint64_t untraced;      /* threads and processes that got no ring */
+    _Atomic uint64_t late_calls;    /* calls that came with no thread state: undecided, passed through */
+    _Atomic uint64_t nested_calls;  /* calls that a signal handler made inside our own code: undecided */
+    _Atomic uint64_t deepbind;      /* dlopen calls that had RTLD_DEEPBIND taken away */
+    _Atomic uint64_t without_sites; /* process images in which no syscall door could be opened */
+    _Atomic uint64_t keys_full;     /* resources counted by each process alone: the table of shared keys was full */
     struct fsh_region departures, audit;
     _Atomic uint32_t departed;  /* entries of the table of departures that were ever used */
     _Atomic uint32_t unnoted;   /* departures that found the table full */

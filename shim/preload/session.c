@@ -559,7 +559,7 @@ static int open_doors(char **env) {
     if (!wrong)
         return 0;
     /* once in a run: its other processes mostly have the same reason */
-    if (doors == DOORS_SITES || !atomic_load(&fsh_shim.session.header->attached))
+    if (!atomic_fetch_add(&fsh_shim.session.header->without_sites, 1) || doors == DOORS_SITES)
         fsh_say(doors == DOORS_SITES ? "doors = sites: " : "no syscall doors, so what libc does inside itself is not seen: ", wrong,
                 "");
     return doors == DOORS_SITES ? -ENOTSUP : 0;

@@ -21,6 +21,7 @@
 #include <sys/uio.h>
 #include <sys/wait.h>
 
+#include "own_syscall.h"
 #include "victim.h"
 
 extern char **environ;
@@ -520,6 +521,23 @@ static int plugin(int argc, char **argv) {
     return 0;
 }
 
+/* LIBRARY: writes by `syscall` instructions of the plugin's, loaded twice, and of this program's own. */
+static int own(int argc, char **argv) {
+    CHECK(argc > 1);
+    int fd = open("own.out", O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    CHECK(fd >= 0);
+    for (int i = 0; i < 2; i++) {
+        void *library = dlopen(argv[1], RTLD_NOW);
+        CHECK(library);
+        int (*function)(int) = (int (*)(int))(uintptr_t)dlsym(library, "plugin_own_write");
+        CHECK(function);
+        printf("library %d\n", function(fd));
+        CHECK(dlclose(library) == 0);
+    }
+    printf("program %ld\n", own_write(fd, "program", 7));
+    return 0;
+}
+
 /* --- limits --- */
 
 static int limit_file_size(int argc, char **argv) {
@@ -969,6 +987,7 @@ static const struct victim_part parts[] = {
     {"main-leaves", main_leaves},
     {"cancel", cancel},
     {"plugin", plugin},
+    {"own", own},
     {"limit-file-size", limit_file_size},
     {"limit-memory", limit_memory},
     {"other-root", other_root},

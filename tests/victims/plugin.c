@@ -4,7 +4,15 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "own_syscall.h"
+
 int plugin_write(void);
+int plugin_own_write(int fd);
+
+/* Without libc. */
+int plugin_own_write(int fd) {
+    return (int)own_write(fd, "plugin", 6);
+}
 
 int plugin_write(void) {
     char *volatile p = malloc(100);
