@@ -44,7 +44,7 @@ outcomes() { # HOW UNIT FILE
   local globs
   read -r -d '' -a globs <<<"${group[$2]}" || true
   # shellcheck disable=SC2016  # a script for another shell
-  within "$1" "$3" 900 bash -c 'top=$1 slow=$2
+  within "$1" "$3" 2400 bash -c 'top=$1 slow=$2
 shift 2
 for glob; do
   for file in "$top"/test/$glob.test; do
@@ -52,7 +52,7 @@ for glob; do
     case " $slow " in *" ${name%.test} "*) continue ;; esac
     echo "file: $name"
     rm -rf ./*
-    timeout -k 5 120 "$top/testfixture" "$file" || echo "! $name expected: an end, not $?"
+    timeout -k 5 400 "$top/testfixture" "$file" || echo "! $name expected: an end, not $?"
   done
 done' sqlite "$place/sqlite" "$slow" "${globs[@]}"
   # lines "NAME... Ok", some behind dots of progress, and "! NAME expected: ..."
