@@ -13,13 +13,14 @@ enum { FRAMES = FSH_DEPTH_MAX, MODULE_NAME = 256 };
 
 static int (*backtrace_of)(void **, int);
 
-void fsh_stack_start(void) {
+bool fsh_stack_start(void) {
     void *lib = fsh_real.dlopen("libunwind.so.8", RTLD_NOW | RTLD_LOCAL);
     if (lib)
         backtrace_of = (int (*)(void **, int))dlsym(lib, "unw_backtrace");
     void *frames[FRAMES];
     if (backtrace_of)
         backtrace_of(frames, FRAMES);
+    return backtrace_of != NULL;
 }
 
 struct frame {

@@ -5,8 +5,9 @@
 
 #include "gate.h"
 
-/* Loads libunwind and makes one capture, so that nothing is loaded later. Called by the constructor. */
-void fsh_stack_start(void);
+/* Loads libunwind and makes one capture, so that nothing is loaded later. False if it can't be loaded. Called by the
+ * constructor. */
+bool fsh_stack_start(void);
 /* The key of the call site: module and offset of the frames above ours, hashed. Written to the trace when this thread meets it
  * for the first time. 0 if there is no libunwind, and in signal handlers. */
 uint64_t fsh_stack_site(struct fsh_thread *t);

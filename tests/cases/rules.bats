@@ -409,6 +409,14 @@ END
   says "handler 1" "write -1 EIO"
 }
 
+@test "without-libunwind-rules-on-stacks-say-so" {
+  mkdir lib
+  echo nothing >lib/libunwind.so.8
+  environment+=(LD_LIBRARY_PATH="$place/lib")
+  run_say 'calls=write stack=main fault=error:EIO' on:file write
+  says "faultshim: libunwind.so.8 cannot be loaded: rules that look at call stacks never fire" "write 100"
+}
+
 @test "enabled-no-leaves-a-rule-out" {
   run_say 'calls=write fault=error:EIO enabled=no' on:file write
   says "write 100"
