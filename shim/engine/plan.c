@@ -543,7 +543,7 @@ static void note_needs(struct fsh_plan *plan, const struct fsh_rule *rule, unsig
         plan->needs_links |= fsh_fault_leaves_traces(&rule->faults[i]);
         plan->has_detours |=
             rule->faults[i].kind == FAULT_BLACKHOLE || rule->faults[i].kind == FAULT_REPLY || rule->faults[i].kind == FAULT_REORDER;
-        plan->has_replies |= rule->faults[i].kind == FAULT_REPLY;
+        plan->moves_links |= rule->faults[i].kind == FAULT_REPLY || rule->faults[i].kind == FAULT_BLACKHOLE;
     }
     plan->needs_stacks |= key == KEY_SITE || looks_at_stack(rule) || fault == FAULT_ONCE_PER_STACK;
     plan->needs_files_settled |= fault == FAULT_QUOTA || fault == FAULT_BAD_SECTOR;
@@ -609,7 +609,7 @@ static void give_shapes(struct fsh_plan *plan) {
         for (unsigned k = 0; k < FSH_KINDS; k++) {
             struct fsh_candidates *list = &plan->on[c][k];
             bool polls = plan->has_detours && fsh_call_polls(c);
-            bool long_way = polls || (plan->has_replies && fsh_calls[c].class_of[k] == C_NET_RECV);
+            bool long_way = polls || (plan->moves_links && fsh_calls[c].class_of[k] == C_NET_RECV);
             unsigned below = 0;
             for (unsigned i = 0; i < list->n; i++)
                 below += (list->v[i].flags & CAND_BELOW) != 0;

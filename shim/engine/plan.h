@@ -292,7 +292,7 @@ struct fsh_plan {
     bool needs_stacks;        /* some rule is keyed by site */
     bool needs_links;         /* some fault leaves something behind on a connection */
     bool has_detours;         /* some fault makes waiting for descriptors another thing */
-    bool has_replies;         /* some fault answers in the place of the other end */
+    bool moves_links;         /* some fault leads descriptors elsewhere: waits that another thread began are to notice */
     bool needs_files_settled; /* some fault keeps account of files: calls that change one are followed up */
     bool needs_live_bytes;    /* some fault keeps account of the heap */
     bool needs_shared_keys;   /* some rule counts by resource or site: counters in the session */

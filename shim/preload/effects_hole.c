@@ -218,7 +218,7 @@ static long wait_in_pieces(const struct fsh_action *x) {
     struct timeout t = timeout_of(x);
     struct sets sets;
     bool selects = strstr(x->row->name, "select") != NULL;
-    const uint64_t slice = fsh_shim.plan->has_replies ? SHORT_SLICE : SLICE;
+    const uint64_t slice = fsh_shim.plan->moves_links ? SHORT_SLICE : SLICE;
     uint64_t end = t.ns == for_ever ? for_ever : fsh_monotonic() + t.ns;
     if (t.ns == 0 || (selects && !keep_sets(x, &sets))) {
         fsh_holes_heal();
@@ -256,7 +256,7 @@ long fsh_effect_blackhole(const struct fsh_action *x) {
         int e = errno;
         fsh_held_flush_all();
         errno = e;
-        bool shared = fsh_shim.plan->has_replies && fsh_threaded;
+        bool shared = fsh_shim.plan->moves_links && fsh_threaded;
         return shared || atomic_load_explicit(&fsh_holes, memory_order_relaxed) ? wait_in_pieces(x) : fsh_real_call(x);
     }
     if (x->hit->resource && x->hit->resource->link && fsh_link_is_asked(x->hit->resource->link, (enum fsh_call)x->hit->call))

@@ -231,8 +231,8 @@ static long send_behind(const struct fsh_action *x, struct fsh_link *link) {
     return x->invoke(a);
 }
 
-/* Another thread may send the request: its reply must be found by who waits for it already, on what was the connection when the
- * wait began. */
+/* Another thread may send the request, or fall into a hole that ends: that must be found by who waits for it already, on what was
+ * the connection when the wait began. */
 static long read_in_pieces(const struct fsh_action *x) {
     struct pollfd p = {.fd = x->hit->fd, .events = POLLIN};
     uint64_t ns = fsh_receive_time(x), end = ns == UINT64_MAX ? ns : fsh_monotonic() + ns;
@@ -243,6 +243,7 @@ static long read_in_pieces(const struct fsh_action *x) {
         if (n == -EINTR && (ns != UINT64_MAX || fsh_interrupted()))
             return fsh_fail(x->row, x->a, EINTR);
         waits = n == 0 || n == -EINTR;
+        fsh_holes_heal();
     }
     struct fsh_link *link = x->hit->resource->link;
     return link && link->state == LINK_REPLY ? read_reply(x, link) : fsh_real_call(x);

@@ -580,7 +580,7 @@ static COLD void join_link(struct fsh_hit *hit, struct round *round, const struc
  * and asking or telling a connection whose descriptor leads elsewhere. They go by the effect, and nothing is recorded. */
 static struct fsh_hit *pass_around(struct fsh_thread *t, const struct call *c) {
     const struct fsh_link *link = c->resource ? fsh_link_of(c->resource) : NULL;
-    bool shares = fsh_shim.plan->has_replies && fsh_threaded;
+    bool shares = fsh_shim.plan->moves_links && fsh_threaded;
     bool waits = (shares || atomic_load_explicit(&fsh_holes, memory_order_relaxed) ||
                   atomic_load_explicit(&fsh_holders, memory_order_relaxed)) &&
                  fsh_call_polls(c->call);

@@ -325,8 +325,11 @@ refused() { # RULE WORDS
 }
 
 @test "blackhole-keeps-a-thread-waiting-that-waited-already" {
-  on_net 'calls=send fault=blackhole' tcp beside:recv send:x peer-send:late join
-  says "send 1" "recv -1 EAGAIN"
+  local kind
+  for kind in tcp unix; do
+    on_net 'calls=send fault=blackhole' $kind beside:recv send:x peer-send:late join
+    says "send 1" "recv -1 EAGAIN"
+  done
 }
 
 @test "blackhole-leaves-the-connection-its-name-and-options" {
@@ -367,6 +370,17 @@ peer-recv 3 \"two\"" ]
   says "tcp -1 EINPROGRESS" "pollout nothing" "pollout out" "soerror 0"
   healing @net.recv unix patience peer-send:hi recv
   says 'recv 2 "hi"'
+}
+
+@test "blackhole-that-ends-is-noticed-by-a-thread-that-waited-before-it" {
+  local kind wait
+  for kind in tcp unix; do
+    for wait in recv poll:20000; do
+      healing @net.send $kind patience beside:$wait send:x peer-send:late join peer-recv
+      [ "$(sort <<<"$output")" = "$(printf '%s\n' "send 1" 'peer-recv 1 "x"' "$([ $wait = recv ] && echo 'recv 4 "late"' || echo 'poll in')" |
+        sort)" ] || { echo "$kind $wait: $output" && return 1; }
+    done
+  done
 }
 
 # --- reply ---
