@@ -99,7 +99,7 @@ static void keep(const struct link_map *module, const struct table *with) {
 }
 
 static struct table table_of(const struct link_map *module) {
-    struct table found = {0};
+    struct table found = {.n = 0};
     for (unsigned i = 0; i < TABLES; i++)
         if (atomic_load_explicit(&tables[i].module, memory_order_acquire) == module)
             return tables[i];
