@@ -112,9 +112,11 @@ static int create_session(struct fsh_run *run) {
             .script = run->script,
             .audit = run->audit,
         };
+        struct fsh_text sites = {NULL, 0};
         if (l->profile.options.doors != DOORS_SYMBOLS)
-            fsh_make_site_maps();
+            params.sites = sites = fsh_site_maps();
         e = fsh_session_create(&run->session, run->trace, &params);
+        free((char *)sites.data);
     }
     free(command.data);
     free(env.data);

@@ -9,13 +9,31 @@
 
 #include "sitecache.h"
 
+enum { MAGIC = sizeof FSH_SITEMAP_MAGIC - 1 };
+
+struct maps {
+    struct fsh_sitecache cache;
+    char *text;
+    size_t len;
+};
+
 static bool is_named(const char *path, const char *name) {
     const char *last = strrchr(path, '/');
     return !strncmp(last ? last + 1 : path, name, strlen(name));
 }
 
-static int learn(struct dl_phdr_info *info, size_t size, void *data) {
-    struct fsh_sitecache *cache = data;
+/* Without memory, programs find their maps themselves. */
+static void append(struct maps *maps, const void *data, size_t size) {
+    char *longer = realloc(maps->text, maps->len + size);
+    if (!longer)
+        return;
+    maps->text = longer;
+    memcpy(maps->text + maps->len, data, size);
+    maps->len += size;
+}
+
+static int add_module(struct dl_phdr_info *info, size_t size, void *data) {
+    struct maps *maps = data;
     uint8_t id[FSH_BUILD_ID_MAX];
     unsigned n = 0;
     (void)size;
@@ -25,15 +43,19 @@ static int learn(struct dl_phdr_info *info, size_t size, void *data) {
         if (info->dlpi_phdr[i].p_type == PT_NOTE)
             n = fsh_build_id((const void *)(info->dlpi_addr + info->dlpi_phdr[i].p_vaddr), info->dlpi_phdr[i].p_memsz, id);
     const struct fsh_decoder decoder = {(void *)ZydisDecoderInit, (void *)ZydisDecoderDecodeInstruction};
-    if (n && !fsh_sitemap_find(cache->data, cache->size, id, n))
-        fsh_sitecache_learn(cache, info->dlpi_name, id, n, &decoder);
+    const struct fsh_sitemap *map = n ? fsh_sitemap_find(maps->cache.data, maps->cache.size, id, n) : NULL;
+    if (n && !map)
+        map = fsh_sitecache_learn(&maps->cache, info->dlpi_name, id, n, &decoder);
+    if (map)
+        append(maps, map, map->size);
     return 0;
 }
 
-void fsh_make_site_maps(void) {
-    struct fsh_sitecache cache;
-    fsh_sitecache_open(&cache, getenv("XDG_CACHE_HOME"), getenv("HOME"));
-    if (cache.path[0])
-        dl_iterate_phdr(learn, &cache);
-    fsh_sitecache_close(&cache);
+struct fsh_text fsh_site_maps(void) {
+    struct maps maps = {.len = 0};
+    fsh_sitecache_open(&maps.cache, getenv("XDG_CACHE_HOME"), getenv("HOME"));
+    append(&maps, FSH_SITEMAP_MAGIC, MAGIC);
+    dl_iterate_phdr(add_module, &maps);
+    fsh_sitecache_close(&maps.cache);
+    return (struct fsh_text){maps.text, maps.len};
 }

@@ -1,10 +1,12 @@
-/* site_maps.h: makes the map of libc's `syscall` instructions before a program needs it, so that its first run under the shim is
- * like all others: no decoder in it, and none of the decoder's allocations. */
+/* site_maps.h: the maps of the `syscall` instructions of libc and ld.so, for the session: so that the first run of a program under
+ * the shim is like all others (no decoder in it, and none of the decoder's allocations), and programs that cannot read this user's
+ * cache need no decoder either. */
 #ifndef FSH_SITE_MAPS_H
 #define FSH_SITE_MAPS_H
 
-/* Of the libc and the dynamic linker that this command itself uses, where they are not known yet. Without a place to keep them,
- * programs make their own. */
-void fsh_make_site_maps(void);
+#include "trace.h"
+
+/* Of the libc and the dynamic linker that this command itself uses; what is not known yet is found and kept. To be freed. */
+struct fsh_text fsh_site_maps(void);
 
 #endif

@@ -160,11 +160,12 @@ struct meta_item {
     struct fsh_text text;
 };
 
-enum { META_ITEMS = 12 };
+enum { META_ITEMS = 13 };
 
 static void collect_meta(struct meta_item items[META_ITEMS], const struct fsh_session_params *params, struct fsh_text machine,
                          struct fsh_text calls, struct fsh_text faults) {
     const struct meta_item all[META_ITEMS] = {
+        {META_SITES, params->sites}, /* first, so that its numbers stand aligned */
         {META_PROFILE, params->profile},
         {META_COMMAND, params->command},
         {META_CWD, params->cwd},

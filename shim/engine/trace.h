@@ -203,7 +203,8 @@ enum fsh_meta {
     META_RULES,    /* names by number; list */
     META_VERSION,  /* faultshim's version */
     META_REPLAYED, /* path of the trace that this run replayed */
-    META_PHASES    /* names by number, "on NAME" for the `on` of a rule; list */
+    META_PHASES,   /* names by number, "on NAME" for the `on` of a rule; list */
+    META_SITES     /* maps of the `syscall` instructions of libc and ld.so: sitemap.h */
 };
 
 enum fsh_unit_kind { UNIT_RING = 1, UNIT_BLOCK = 2 };
@@ -328,7 +329,7 @@ struct fsh_session_params {
     uint32_t trace_mode;
     uint64_t trace_limit;
     bool shared_keys;
-    struct fsh_text profile, command, cwd, env, rules, phases, replayed;
+    struct fsh_text profile, command, cwd, env, rules, phases, replayed, sites;
     struct fsh_text script; /* see replay.h; empty if this run is no replay */
     bool audit;
 };

@@ -398,7 +398,9 @@ struct module {
     bool is_program, is_libc, is_loader;
 };
 
-static struct fsh_sitecache cache;
+static struct fsh_sitecache cache; /* opened when it is needed */
+static const char *cache_xdg, *cache_home;
+static bool looked_for_cache;
 static struct fsh_decoder decoder;
 static bool looked_for_decoder;
 
@@ -622,8 +624,20 @@ struct search {
     const char *wrong; /* about libc */
 };
 
+/* The session brings the maps of libc and ld.so: for programs that have become another user, or have no home. */
+static const struct fsh_sitemap *find_map(const struct module *m) {
+    const struct fsh_text text = fsh_session_meta(&fsh_shim.session, META_SITES);
+    const struct fsh_sitemap *map = fsh_sitemap_find(text.data, text.len, m->id, m->id_size);
+    if (map)
+        return map;
+    if (!looked_for_cache)
+        fsh_sitecache_open(&cache, cache_xdg, cache_home);
+    looked_for_cache = true;
+    return fsh_sitemap_find(cache.data, cache.size, m->id, m->id_size);
+}
+
 static void open_module(struct search *s, const struct module *m) {
-    const struct fsh_sitemap *map = m->id_size ? fsh_sitemap_find(cache.data, cache.size, m->id, m->id_size) : NULL;
+    const struct fsh_sitemap *map = m->id_size ? find_map(m) : NULL;
     if (!map && m->id_size) {
         s->lacks_map = true;
         if (!s->may_learn)
@@ -727,7 +741,8 @@ const char *fsh_sites_start(char *const *env) {
     if (!learn_vector_size())
         return "the processor has no XSAVE";
     learn_numbers();
-    fsh_sitecache_open(&cache, fsh_env(env, "XDG_CACHE_HOME"), fsh_env(env, "HOME"));
+    cache_xdg = fsh_env(env, "XDG_CACHE_HOME");
+    cache_home = fsh_env(env, "HOME");
     const char *wrong = open_modules();
     fsh_shim.sites = !wrong;
     return wrong;
