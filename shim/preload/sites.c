@@ -395,7 +395,7 @@ struct module {
     size_t text_size;
     uint8_t id[FSH_BUILD_ID_MAX];
     unsigned id_size;
-    bool is_program, is_libc, is_loader;
+    bool is_program, is_libc, is_loader, is_go;
 };
 
 static struct fsh_sitecache cache; /* opened when it is needed */
@@ -590,6 +590,21 @@ static bool is_left_alone(const char *path) {
     return false;
 }
 
+/* The Go linker's build id: a note of its own name. */
+static bool has_go_note(const char *p, size_t size) {
+    while (size >= sizeof(ElfW(Nhdr))) {
+        const ElfW(Nhdr) *note = (const void *)p;
+        size_t all = sizeof *note + ((note->n_namesz + 3ul) & ~3ul) + ((note->n_descsz + 3ul) & ~3ul);
+        if (note->n_namesz == 4 && size >= sizeof *note + 4 && !memcmp(note + 1, "Go\0", 4))
+            return true;
+        if (all > size)
+            return false;
+        p += all;
+        size -= all;
+    }
+    return false;
+}
+
 /* Only a rule that names its callers meets what ld.so does. */
 static bool some_rule_names_callers(void) {
     for (unsigned i = 0; i < fsh_shim.n_rules; i++)
@@ -600,6 +615,8 @@ static bool some_rule_names_callers(void) {
 
 static bool is_asked_for(const struct module *m) {
     const uint8_t in = fsh_shim.plan->profile->options.doors_in;
+    if (m->is_go) /* the stacks of its routines have no room for a handler */
+        return false;
     if (m->is_loader && !some_rule_names_callers())
         return false;
     return in & (m->is_libc ? DOORS_IN_LIBC : m->is_loader ? DOORS_IN_LD : m->is_program ? DOORS_IN_PROGRAM : DOORS_IN_LIBRARIES);
@@ -672,6 +689,8 @@ static int visit_module(struct dl_phdr_info *info, size_t size, void *data) {
             m.text = m.base + p->p_vaddr;
             m.text_size = p->p_memsz;
         }
+        if (p->p_type == PT_NOTE)
+            m.is_go |= has_go_note((const void *)(m.base + p->p_vaddr), p->p_memsz);
         if (p->p_type == PT_NOTE && !m.id_size)
             m.id_size = fsh_build_id((const void *)(m.base + p->p_vaddr), p->p_memsz, m.id);
     }
