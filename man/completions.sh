@@ -140,7 +140,7 @@ END
           printf "      %s(-%s --%s)%s{-%s%s,--%s%s}%s[%s]%s%s \\\n", quote, $1, $2, quote, $1, plus, $2, equals, quote, help, value, quote
       }'
     case $command in
-    run | replay) printf "      '*::program:_normal'\n    ;;\n" ;;
+    run | replay | shrink) printf "      '*::program:_normal'\n    ;;\n" ;;
     ctl) printf "      '1:action:(list status set enable disable reset phase load mark wait)'\n      '*:file:_files'\n    ;;\n" ;;
     list) printf "      '1:what:(calls faults keys errnos aliases profiles)'\n    ;;\n" ;;
     *) printf "      '*:file:_files'\n    ;;\n" ;;

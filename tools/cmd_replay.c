@@ -10,6 +10,7 @@
 #include "commands.h"
 #include "compare.h"
 #include "out.h"
+#include "recorded.h"
 #include "script.h"
 #include "trace_open.h"
 
@@ -74,39 +75,6 @@ static bool take(void *arg, int id, const char *value) {
 
 /* --- what was recorded --- */
 
-/* A NUL-separated list as an array that ends in NULL; *text holds the strings. */
-static char **split(struct fsh_text list, char **text) {
-    size_t n = 0, i = 0;
-    *text = malloc(list.len + 1);
-    if (!*text)
-        return NULL;
-    memcpy(*text, list.data, list.len);
-    (*text)[list.len] = 0;
-    for (size_t at = 0; at < list.len; at += strlen(*text + at) + 1)
-        n++;
-    char **v = calloc(n + 1, sizeof *v);
-    for (size_t at = 0; v && at < list.len; at += strlen(*text + at) + 1)
-        v[i++] = *text + at;
-    return v;
-}
-
-static bool can_be_replayed(const struct replay *replay) {
-    const struct fsh_header *h = fsh_reader_header(replay->recorded);
-    for (unsigned i = 0; i < fsh_reader_threads(replay->recorded); i++) {
-        const struct fsh_thread_info *t = fsh_reader_thread(replay->recorded, i);
-        if (h->trace_mode == TRACE_ALL && t->complete && !t->counted)
-            continue;
-        fsh_warn("%s can't be replayed: %s", replay->path,
-                 h->trace_mode != TRACE_ALL ? "the run was not recorded with trace = all"
-                 : t->counted               ? "it has decisions that were only counted; record it with a higher trace-limit"
-                                            : "parts of it are missing");
-        return false;
-    }
-    if (h->trace_mode != TRACE_ALL)
-        fsh_warn("%s can't be replayed: the run was not recorded with trace = all", replay->path);
-    return h->trace_mode == TRACE_ALL;
-}
-
 static int has_site(void *arg, const struct fsh_decision *d) {
     (void)arg;
     return d->site != 0;
@@ -119,54 +87,6 @@ static bool has_sites(const struct replay *replay) {
         if (fsh_reader_walk_thread(replay->recorded, i, &visitor) > 0)
             return true;
     fsh_warn("%s has no call stacks, and can't be replayed by site; record it with key = site", replay->path);
-    return false;
-}
-
-static bool is_in(char *const *env, const char *variable, size_t n) {
-    for (; *env; env++)
-        if (strncmp(*env, variable, n) == 0 && (*env)[n] == '=')
-            return true;
-    return false;
-}
-
-/* What would have been recorded and was not there is not there again. */
-static bool drop_others(char *const *recorded) {
-    for (char **p = environ; *p;) {
-        char name[256];
-        size_t n = strcspn(*p, "=");
-        bool drop = fsh_env_is_recorded(*p) && n < sizeof name && !is_in(recorded, *p, n);
-        memcpy(name, *p, n < sizeof name ? n : 0);
-        name[n < sizeof name ? n : 0] = 0;
-        if (drop && unsetenv(name))
-            return false;
-        p = drop ? environ : p + 1;
-    }
-    return true;
-}
-
-static bool restore_environment(const struct replay *replay) {
-    char *text, *equals;
-    char **env = split(fsh_reader_meta(replay->recorded, META_ENV), &text);
-    bool good = env && drop_others(env);
-    for (char **p = env; good && *p; p++)
-        if ((equals = strchr(*p, '='))) {
-            *equals = 0;
-            good = setenv(*p, equals + 1, 1) == 0;
-        }
-    free(env);
-    free(text);
-    if (!good)
-        fsh_warn("the recorded environment can't be set: %s", strerror(errno));
-    return good;
-}
-
-static bool go_to_directory(const struct replay *replay) {
-    struct fsh_text cwd = fsh_reader_meta(replay->recorded, META_CWD);
-    char path[4096];
-    snprintf(path, sizeof path, "%.*s", (int)cwd.len, cwd.data);
-    if (!*path || chdir(path) == 0)
-        return true;
-    fsh_warn("the working directory of the run, %s: %s", path, strerror(errno));
     return false;
 }
 
@@ -190,13 +110,8 @@ static bool choose_trace(struct replay *replay) {
 }
 
 static bool choose_command(struct replay *replay) {
-    replay->argv = replay->command;
-    if (!replay->command)
-        replay->argv = split(fsh_reader_meta(replay->recorded, META_COMMAND), &replay->argv_text);
-    if (replay->argv && replay->argv[0])
-        return true;
-    fsh_warn("%s does not say which command was run; give one after --", replay->path);
-    return false;
+    replay->argv = replay->command ? replay->command : fsh_recorded_command(replay->recorded, replay->path, &replay->argv_text);
+    return replay->argv;
 }
 
 /* --- what came of it --- */
@@ -464,10 +379,10 @@ static int replay_trace(struct replay *replay) {
     replay->recorded = fsh_trace_open(replay->path);
     if (!replay->recorded)
         return status;
-    if (can_be_replayed(replay) && (replay->wish.mode != REPLAY_SITE || has_sites(replay)) &&
+    if (fsh_recorded_whole(replay->recorded, replay->path) && (replay->wish.mode != REPLAY_SITE || has_sites(replay)) &&
         fsh_load_trace(&replay->loaded, replay->recorded, replay->path) && choose_trace(replay) && choose_command(replay) &&
-        fsh_script_compile(&replay->script, replay->recorded, &replay->wish) && restore_environment(replay) &&
-        go_to_directory(replay))
+        fsh_script_compile(&replay->script, replay->recorded, &replay->wish) && fsh_recorded_environment(replay->recorded) &&
+        fsh_recorded_directory(replay->recorded))
         status = go(replay);
     free(replay->script.data);
     if (!replay->command)

@@ -183,9 +183,16 @@ static bool set_environment(const struct fsh_run *run) {
     return setenv("LD_PRELOAD", preload, 1) == 0 && setenv("FAULTSHIM_SESSION", session, 1) == 0;
 }
 
-static void mute_output(void) {
+void fsh_run_mute(void) {
     int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
     for (int i = 0; fd >= 0 && i < 3; i++)
+        dup2(fd, i);
+}
+
+/* In append mode, so that what several descriptors write does not overlap. */
+static void keep_output(const char *path) {
+    int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    for (int i = 1; fd >= 0 && i < 3; i++)
         dup2(fd, i);
 }
 
@@ -196,8 +203,10 @@ static void become_program(const struct fsh_run *run, const struct signals *sign
     close(begin[1]);
     if (run->audit && read(begin[0], &followed, 1) != 1)
         _exit(EXIT_TROUBLE);
-    if (run->mute)
-        mute_output();
+    if (run->mute || run->output)
+        fsh_run_mute();
+    if (run->output)
+        keep_output(run->output);
     if (set_environment(run))
         execvp(run->program, run->argv);
     e = errno;
@@ -374,6 +383,15 @@ static void end_tree(struct watch *w) {
     w->run->end = END_TIMEOUT;
 }
 
+/* Whoever is left goes, at once. */
+static void end_rest(struct watch *w) {
+    bool gone = signal_tree(&w->strangers, 0) == 0;
+    for (int i = 0; i < 10 && !gone; i++) {
+        signal_tree(&w->strangers, SIGKILL);
+        gone = await_tree(w, 200);
+    }
+}
+
 static void await_end(struct watch *w, uint64_t start) {
     uint64_t limit = w->run->timeout;
     for (;;) {
@@ -512,6 +530,8 @@ int fsh_run_supervise(struct fsh_run *run) {
     }
     await_end(&w, start);
     run->ns = fsh_monotonic() - start;
+    if (run->alone)
+        end_rest(&w);
     run->left = signal_tree(&w.strangers, 0);
     find_lost(run);
     seal(run);

@@ -22,7 +22,9 @@ struct fsh_run {
     struct fsh_text script, replayed; /* replays only */
     uint64_t timeout;                 /* ns, 0 for none */
     bool audit;
-    bool mute; /* the program has no input, and its output is thrown away */
+    bool mute;          /* the program has no input, and its output is thrown away */
+    const char *output; /* the same, but its output goes to this file */
+    bool alone;         /* what outlives the program is ended too */
 
     /* what becomes of it */
     char program[4096]; /* path of what is started */
@@ -64,5 +66,7 @@ struct fsh_lost_process {
 };
 void fsh_run_add_lost(struct fsh_run *run, const struct fsh_lost_process *process);
 void fsh_run_finish(struct fsh_run *run);
+/* No input for this process, and nobody that hears it. */
+void fsh_run_mute(void);
 
 #endif
