@@ -226,6 +226,21 @@ static void say_arguments(FILE *out, const struct fsh_fault_spec *f) {
             say_range(out, f->amount);
         }
         break;
+    case FAULT_DRIFT:
+        fprintf(out, " by %c%.6g ppm", f->back ? '-' : '+', (double)f->amount.lo / 1e3);
+        break;
+    case FAULT_STROBE:
+        say_times(out, f->amount);
+        fputs(f->back ? " back, flipping every" : ", flipping every", out);
+        say_times(out, (struct fsh_range){f->period, f->period});
+        break;
+    case FAULT_SKEW:
+    case FAULT_JUMP:
+        say_times(out, f->amount);
+        fputs(f->back ? " back" : " forwards", out);
+        break;
+    case FAULT_FREEZE:
+    case FAULT_LATE:
     case FAULT_PAUSE:
     case FAULT_CPU:
     case FAULT_YIELD:

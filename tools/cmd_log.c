@@ -163,16 +163,19 @@ static void csv_text(FILE *out, const char *text) {
 static void csv_line(const struct log *log, const struct fsh_decision *d) {
     FILE *out = log->out;
     const struct fsh_thread_info *t = fsh_reader_thread(log->reader, d->thread);
-    char number[16];
+    char number[16], amount[24];
     put_seconds(out, d->time, 0);
     fprintf(out, ",%s,%s,%" PRIu64 ",%s,", t->process, t->name, d->n, fsh_reader_call_name(log->reader, d->call));
     csv_text(out, fsh_resource_name(log->reader, d->resource));
     fprintf(out, ",%" PRIu64 ",%s", d->size, d->fault ? "fault" : "pass");
-    if (d->fault)
-        fprintf(out, ",%s,%s,%s,%" PRIu64 ",0x%016" PRIx64 ",%" PRIu64 ",0x%016" PRIx64 "\n",
-                fsh_reader_rule_name(log->reader, d->rule), fsh_reader_fault_name(log->reader, d->fault_kind),
-                d->error ? fsh_errno_text(d->error, number) : "", d->amount, d->key, d->ordinal, d->word);
-    else
+    if (d->fault) {
+        bool is_signed;
+        int64_t there = fsh_amount_of(log->reader, d, &is_signed);
+        snprintf(amount, sizeof amount, is_signed ? "%" PRId64 : "%" PRIu64, there);
+        fprintf(out, ",%s,%s,%s,%s,0x%016" PRIx64 ",%" PRIu64 ",0x%016" PRIx64 "\n", fsh_reader_rule_name(log->reader, d->rule),
+                fsh_reader_fault_name(log->reader, d->fault_kind), d->error ? fsh_errno_text(d->error, number) : "", amount, d->key,
+                d->ordinal, d->word);
+    } else
         fputs_unlocked(",,,,,,,\n", out);
 }
 

@@ -120,7 +120,14 @@ const char *fsh_errno_text(int e, char buf[16]) {
 
 static bool is_time(int kind) {
     return kind == FAULT_DELAY || kind == FAULT_EARLY || kind == FAULT_STALL || kind == FAULT_PAUSE || kind == FAULT_CPU ||
-           kind == FAULT_YIELD;
+           kind == FAULT_YIELD || kind == FAULT_FREEZE || kind == FAULT_LATE;
+}
+
+int64_t fsh_amount_of(const struct fsh_reader *reader, const struct fsh_decision *d, bool *is_signed) {
+    const char *name = fsh_reader_fault_name(reader, d->fault_kind);
+    int kind = fsh_fault_by_name(name, strlen(name));
+    *is_signed = kind >= 0 && fsh_fault_is_signed((enum fsh_fault_kind)kind);
+    return (int64_t)d->amount;
 }
 
 void fsh_put_outcome(FILE *out, const struct fsh_reader *reader, const struct fsh_decision *d) {
@@ -130,7 +137,13 @@ void fsh_put_outcome(FILE *out, const struct fsh_reader *reader, const struct fs
     if (d->error)
         fprintf(out, " %s", fsh_errno_text(d->error, number));
     int kind = fsh_fault_by_name(name, strlen(name));
-    if (kind == FAULT_SIGNAL) {
+    if (kind == FAULT_DRIFT) {
+        fprintf(out, " %+.6g ppm", (double)(int64_t)d->amount / 1e3);
+    } else if (kind >= 0 && fsh_fault_is_signed((enum fsh_fault_kind)kind)) {
+        bool back = (int64_t)d->amount < 0;
+        fputs(back ? " -" : " +", out);
+        fsh_put_time(out, back ? -d->amount : d->amount);
+    } else if (kind == FAULT_SIGNAL) {
         fprintf(out, " SIG%s", sigabbrev_np((int)d->amount));
     } else if (is_time(kind) && (d->amount || kind == FAULT_DELAY || kind == FAULT_EARLY)) {
         putc_unlocked(' ', out);

@@ -30,6 +30,8 @@ double fsh_share_percent(const struct fsh_share *share);
 /* "EIO", "EAI_AGAIN", or the number. The buffer is used for numbers only. */
 const char *fsh_errno_text(int e, char buf[16]);
 /* "error EIO", "short 17", "delay 1.5ms". */
+/* What JSON and CSV say of an amount: a number, below 0 for a clock that is put back. */
+int64_t fsh_amount_of(const struct fsh_reader *reader, const struct fsh_decision *d, bool *is_signed);
 void fsh_put_outcome(FILE *out, const struct fsh_reader *reader, const struct fsh_decision *fault);
 /* Name of the resource of a decision, "" if it has none. */
 const char *fsh_resource_name(const struct fsh_reader *reader, uint64_t number);

@@ -62,7 +62,9 @@ static void put_fault(json_object *o, const struct fsh_reader *reader, const str
     put(o, "rule", json_object_new_string(fsh_reader_rule_name(reader, d->rule)));
     put(o, "fault", json_object_new_string(fsh_reader_fault_name(reader, d->fault_kind)));
     put(o, "errno", d->error ? json_object_new_string(fsh_errno_text(d->error, number)) : NULL);
-    put(o, "amount", json_object_new_uint64(d->amount));
+    bool is_signed;
+    int64_t amount = fsh_amount_of(reader, d, &is_signed);
+    put(o, "amount", is_signed ? json_object_new_int64(amount) : json_object_new_uint64(d->amount));
     put(o, "key", hex(d->key));
     put(o, "ordinal", json_object_new_uint64(d->ordinal));
     put(o, "draw", hex(d->word));

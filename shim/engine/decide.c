@@ -341,6 +341,16 @@ void fsh_choose(const struct fsh_rule *rule, uint32_t alternatives, const struct
     case FAULT_LOST:
         verdict->amount = facts->size;
         break;
+    case FAULT_SKEW:
+    case FAULT_DRIFT:
+    case FAULT_JUMP:
+    case FAULT_FREEZE:
+    case FAULT_STROBE:
+    case FAULT_LATE:
+        verdict->amount = draw_range(spec->amount, word3);
+        if (spec->back)
+            verdict->amount = -verdict->amount;
+        break;
     case FAULT_EARLY:
         verdict->amount = (uint64_t)(((unsigned __int128)facts->size * draw_range(spec->amount, word3)) >> 32);
         break;

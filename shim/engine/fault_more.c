@@ -272,6 +272,13 @@ bool fsh_fault_more_argument(struct parse *p, struct fsh_fault_spec *spec, struc
         return descriptors_argument(p, spec, word);
     case FAULT_ONCE_PER_STACK:
         return stack_argument(p, spec, word);
+    case FAULT_SKEW:
+    case FAULT_DRIFT:
+    case FAULT_JUMP:
+    case FAULT_FREEZE:
+    case FAULT_STROBE:
+    case FAULT_LATE:
+        return fsh_fault_time_argument(p, spec, word);
     default:
         return fsh_fault_net_argument(p, spec, word, rest);
     }
@@ -320,6 +327,13 @@ bool fsh_fault_more_finish(struct parse *p, struct fsh_fault_spec *spec) {
         if (!spec->amount.hi)
             spec->amount = (struct fsh_range){1000, moment};
         return true;
+    case FAULT_SKEW:
+    case FAULT_DRIFT:
+    case FAULT_JUMP:
+    case FAULT_FREEZE:
+    case FAULT_STROBE:
+    case FAULT_LATE:
+        return fsh_fault_time_finish(p, spec);
     default:
         return fsh_fault_net_finish(p, spec);
     }

@@ -151,12 +151,25 @@ bool fsh_fault_fits(enum fsh_fault_kind fault, enum fsh_call call, enum fsh_kind
         return call == CALL_uname || call == CALL_gethostname || call == CALL_getdomainname;
     case FIT_MAKES_FD:
         return (roles->makes_fd || roles->makes_pair) && fsh_call_allows(call, kind, EMFILE);
+    case FIT_CLOCK:
+        return class == C_TIME_READ || class == C_TIME_SLEEP || class == C_TIME_WAIT || class == C_TIME_TIMER;
+    case FIT_LATE:
+        return roles->sleeps != SLEEP_NONE || class == C_TIME_WAIT || fsh_call_polls(call) || call == CALL_mq_timedsend ||
+               call == CALL_mq_timedreceive;
     case FIT_SLEEP:
         return roles->sleeps != SLEEP_NONE;
     default:
         return fits_socket((enum fsh_fit)fsh_faults[fault].fit, row, kind);
     }
     return false;
+}
+
+bool fsh_fault_keeps_time(enum fsh_fault_kind fault) {
+    return fault >= FAULT_SKEW && fault <= FAULT_STROBE;
+}
+
+bool fsh_fault_is_signed(enum fsh_fault_kind fault) {
+    return fault == FAULT_SKEW || fault == FAULT_JUMP || fault == FAULT_STROBE || fault == FAULT_DRIFT;
 }
 
 bool fsh_fault_has_state(enum fsh_fault_kind fault) {

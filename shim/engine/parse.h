@@ -107,6 +107,12 @@ bool fsh_fault_more_finish(struct parse *p, struct fsh_fault_spec *spec);
 bool fsh_fault_net_argument(struct parse *p, struct fsh_fault_spec *spec, struct fsh_word word, struct fsh_word *rest);
 bool fsh_fault_net_finish(struct parse *p, struct fsh_fault_spec *spec);
 
+/* fault_time.c: the faults of clocks. */
+bool fsh_fault_time_argument(struct parse *p, struct fsh_fault_spec *spec, struct fsh_word word);
+bool fsh_fault_time_finish(struct parse *p, struct fsh_fault_spec *spec);
+/* At the end of a rule: how often it fires if nothing says so. */
+void fsh_fault_time_settle(struct fsh_rule *rule);
+
 bool fsh_read_T_TRACE(struct parse *p, const struct key *key, void *field, struct fsh_word value);
 bool fsh_read_T_CLOCK(struct parse *p, const struct key *key, void *field, struct fsh_word value);
 bool fsh_read_T_CHILDREN(struct parse *p, const struct key *key, void *field, struct fsh_word value);

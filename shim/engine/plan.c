@@ -333,6 +333,9 @@ static int check_state(const struct fsh_rule *rule, struct fsh_error *error) {
                           "%s goes by what happened before, and can't be one of several faults of a rule; "
                           "write a rule of its own for it",
                           name);
+        if (fsh_fault_keeps_time(spec->kind) && rule->n_faults > 1)
+            return refuse(error, rule, spec->line,
+                          "%s changes a clock, and can't be one of several faults of a rule; write a rule of its own for it", name);
         if (fsh_fault_has_state(spec->kind) && rule->has_space)
             return refuse(error, rule, spec->line, "%s keeps an account of its own, and rule %s has space; leave space out", name,
                           rule->name);
@@ -548,6 +551,7 @@ static void note_needs(struct fsh_plan *plan, const struct fsh_rule *rule, unsig
     plan->needs_stacks |= key == KEY_SITE || looks_at_stack(rule) || fault == FAULT_ONCE_PER_STACK;
     plan->needs_files_settled |= fault == FAULT_QUOTA || fault == FAULT_BAD_SECTOR;
     plan->needs_live_bytes |= fault == FAULT_BUDGET;
+    plan->has_clocks |= fsh_fault_keeps_time(fault);
     plan->needs_shared_keys |= files || key == KEY_SITE || key == KEY_RESOURCE || rule->sticky == STICKY_RESOURCE;
 }
 

@@ -87,6 +87,8 @@ enum fsh_when { WHEN_BEFORE, WHEN_AFTER, WHEN_DURING };
 enum fsh_dist { DIST_UNIFORM, DIST_NORMAL, DIST_PARETO, DIST_LOG_UNIFORM };
 enum fsh_corrupt_how { CORRUPT_BITS, CORRUPT_BYTES, CORRUPT_ZERO, CORRUPT_JUNK, CORRUPT_REPLACE };
 enum fsh_corrupt_where { CORRUPT_EITHER, CORRUPT_TRANSIENT, CORRUPT_STORED, CORRUPT_AT_REST };
+/* Clocks that a fault of time acts on; those that go with them (…_COARSE, …_ALARM, TAI, MONOTONIC_RAW) do too. */
+enum fsh_clock_bit { CLOCK_BIT_REAL = 1, CLOCK_BIT_MONO = 2, CLOCK_BIT_BOOT = 4 };
 enum fsh_as { AS_NOTHING, AS_DELAY, AS_RESET };
 enum fsh_trace_mode { TRACE_ALL, TRACE_FAULTS, TRACE_OFF };
 enum fsh_children { CHILDREN_FOLLOW, CHILDREN_SKIP };
@@ -118,30 +120,33 @@ struct fsh_burst {
 
 /* One `fault =` line. */
 struct fsh_fault_spec {
-    uint8_t kind;  /* enum fsh_fault_kind */
-    uint8_t when;  /* enum fsh_when: delay, crash */
-    uint8_t dist;  /* enum fsh_dist: delay */
-    uint8_t how;   /* enum fsh_corrupt_how; fill: CORRUPT_BYTES or CORRUPT_JUNK */
-    uint8_t where; /* enum fsh_corrupt_where */
-    bool tree;     /* crash: the whole run */
-    bool exits;    /* crash: by exit status, not signal */
-    bool dies;     /* torn: then=crash */
-    bool back;     /* misdirect: towards the start */
-    int signal;    /* crash: default SIGKILL; signal */
-    int status;    /* crash: exit status */
+    uint8_t kind;   /* enum fsh_fault_kind */
+    uint8_t when;   /* enum fsh_when: delay, crash */
+    uint8_t dist;   /* enum fsh_dist: delay */
+    uint8_t how;    /* enum fsh_corrupt_how; fill: CORRUPT_BYTES or CORRUPT_JUNK */
+    uint8_t where;  /* enum fsh_corrupt_where */
+    bool tree;      /* crash: the whole run */
+    bool exits;     /* crash: by exit status, not signal */
+    bool dies;      /* torn: then=crash */
+    bool back;      /* misdirect: towards the start; faults of clocks: backwards, slower */
+    uint8_t clocks; /* faults of clocks: enum fsh_clock_bit, as bits */
+    int signal;     /* crash: default SIGKILL; signal */
+    int status;     /* crash: exit status */
     unsigned line;
     unsigned weight;   /* at least 1 */
     const int *errnos; /* error, error-after: at least one, in the order written */
     unsigned n_errnos;
-    struct fsh_range amount; /* delay, pause, cpu, yield: ns; memory: bytes; corrupt: bits or bytes; early: share in 1/2^32 */
+    struct fsh_range amount; /* delay, pause, cpu, yield: ns; memory: bytes; corrupt: bits or bytes; early: share in 1/2^32;
+                                skew, jump, freeze, strobe, late: ns; drift: billionths that the rate differs from 1 */
     uint64_t jitter;         /* delay: ± ns; with dist=normal sigma, in ns */
     uint64_t spike;          /* delay: a word below this multiplies it… */
     uint64_t spike_factor;   /* …by this; 0: no spikes */
     uint64_t limit; /* quota, budget: bytes; descriptors: number; stall: ns, UINT64_MAX for no end; memory: ns that it is kept;
-                       torn: bytes of a sector; fill: the byte */
+                       torn: bytes of a sector; fill: the byte; strobe: ns that it lasts */
     const char *from, *to;         /* corrupt replace: the texts; misdirect: the glob; once-per-stack: the file */
     uint32_t n_from, n_to;         /* their lengths */
     const struct fsh_names *names; /* replace */
+    uint64_t period;               /* strobe: ns between two flips */
     struct fsh_net_spec net;
 };
 
@@ -295,6 +300,7 @@ struct fsh_plan {
     bool moves_links;         /* some fault leads descriptors elsewhere: waits that another thread began are to notice */
     bool needs_files_settled; /* some fault keeps account of files: calls that change one are followed up */
     bool needs_live_bytes;    /* some fault keeps account of the heap */
+    bool has_clocks;          /* some fault changes a clock */
     bool needs_shared_keys;   /* some rule counts by resource or site: counters in the session */
 };
 

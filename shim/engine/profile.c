@@ -156,6 +156,7 @@ static bool end_rule(struct parse *p) {
     rule->has_skip = seen[K_RULE_skip].line;
     rule->has_times = seen[K_RULE_times].line;
     rule->has_space = seen[K_RULE_space].line;
+    fsh_fault_time_settle(rule);
     if (!keep(p, &rule->calls, rule->n_calls, sizeof *rule->calls) ||
         !keep(p, &rule->except, rule->n_except, sizeof *rule->except) ||
         !keep(p, &rule->faults, rule->n_faults, sizeof *rule->faults) || !keep(p, &rule->fd.v, rule->fd.n, sizeof *rule->fd.v) ||

@@ -203,6 +203,18 @@ const char *fsh_value_time(struct fsh_word word, uint64_t *out) {
                  "is too large; write a time below 100 years", out);
 }
 
+const char *fsh_value_rate(struct fsh_word word, uint64_t *out) {
+    uint64_t num = 0, den = 1;
+    enum decimal got = read_decimal(&word, &num, &den);
+    if (got == DECIMAL_NONE || (got == DECIMAL_OK && word.n))
+        return "is no rate; write a number, as in 1.5";
+    unsigned __int128 scaled = (unsigned __int128)num * 1000000000 / den;
+    if (got == DECIMAL_LARGE || scaled > INT64_MAX)
+        return "is too large or too fine; write a number, as in 1.5";
+    *out = (uint64_t)scaled;
+    return NULL;
+}
+
 const char *fsh_value_share(struct fsh_word word, struct fsh_share *out) {
     uint64_t num = 0, den = 1;
     enum decimal got = read_decimal(&word, &num, &den);

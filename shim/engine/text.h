@@ -30,6 +30,7 @@ const char *fsh_value_count(struct fsh_word word, uint64_t *out);         /* 7 *
 const char *fsh_value_seed(struct fsh_word word, uint64_t *out);          /* 42, 0x2a */
 const char *fsh_value_size(struct fsh_word word, uint64_t *out);          /* 512, 4KiB, 1.5MB */
 const char *fsh_value_time(struct fsh_word word, uint64_t *out);          /* 250us, 1.5s; in ns */
+const char *fsh_value_rate(struct fsh_word word, uint64_t *out);          /* 1.5; in billionths */
 const char *fsh_value_share(struct fsh_word word, struct fsh_share *out); /* 2%, 0.02 */
 
 /* Writes "file:line: " and the message. Of printf: %s %.*s %u %llu %c. Control characters become '?', and what %.*s shows

@@ -101,8 +101,8 @@ struct fsh_rule_state {
     _Atomic uint32_t set;     /* CONTROL_ bits: what `faultshim ctl` has set */
     _Atomic uint64_t chance;  /* a probability, as a threshold */
     _Atomic uint64_t times;   /* another `times` */
-    _Atomic int64_t account;  /* of a quota: bytes that the matching files have grown by */
-    uint32_t pad[2];
+    _Atomic int64_t account;  /* of a quota: bytes that the matching files have grown by; of a clock: ns that it is off by */
+    _Atomic uint64_t since;   /* of a clock: ns since the start of the run; 0: the rule has not fired */
 };
 enum { CONTROL_OFF = 1, CONTROL_CHANCE = 2, CONTROL_TIMES = 4 };
 

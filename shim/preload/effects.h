@@ -3,6 +3,7 @@
 #ifndef FSH_EFFECTS_H
 #define FSH_EFFECTS_H
 
+#include "clock.h"
 #include "gate.h"
 
 /* A fault about to be carried out. */
@@ -28,6 +29,8 @@ long fsh_effect_crash(const struct fsh_action *action);
 long fsh_effect_short(const struct fsh_action *action);
 long fsh_effect_corrupt(const struct fsh_action *action);
 long fsh_effect_lost(const struct fsh_action *action);
+long fsh_effect_clock(const struct fsh_action *action);
+long fsh_effect_late(const struct fsh_action *action);
 long fsh_effect_early(const struct fsh_action *action);
 long fsh_effect_torn(const struct fsh_action *action);
 long fsh_effect_misdirect(const struct fsh_action *action);
@@ -54,6 +57,8 @@ long fsh_effect_reorder(const struct fsh_action *action);
 
 /* The real call. */
 static inline long fsh_real_call(const struct fsh_action *action) {
+    if (UNLIKELY(fsh_watch[action->hit->call] & WATCH_CLOCK))
+        return fsh_clock_invoke((enum fsh_call)action->hit->call, action->invoke, action->a);
     return action->invoke(action->a);
 }
 /* The call's own way of saying that it failed with `e`. */

@@ -101,10 +101,10 @@ struct fsh_tls {
 
 extern __thread struct fsh_tls fsh_tls __attribute__((tls_model("initial-exec")));
 
-enum { WATCH_CONSIDER = 1, WATCH_TRACK = 2, WATCH_ARGS = 4, WATCH_SETTLE = 8, WATCH_CALLER = 16 };
+enum { WATCH_CONSIDER = 1, WATCH_TRACK = 2, WATCH_ARGS = 4, WATCH_SETTLE = 8, WATCH_CALLER = 16, WATCH_CLOCK = 32 };
 /* For every call: whether some rule considers it, whether its descriptors are kept track of, whether a rule looks at its arguments
  * (fsh_consider_args), whether an account is settled after it (state.h), whether its
- * caller is noted for the site below it. All zero: nothing is armed. */
+ * caller is noted for the site below it, whether a fault of clocks changes its times (clock.h). All zero: nothing is armed. */
 extern uint8_t fsh_watch[FSH_CALLS];
 /* The same for calls at whichever door: at syscall doors, symbol doors have nothing left to do. */
 extern uint8_t fsh_armed[FSH_CALLS];

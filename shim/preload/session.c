@@ -16,6 +16,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
+#include "clock.h"
 #include "departures.h"
 #include "detour.h"
 #include "script.h"
@@ -541,6 +542,7 @@ static void choose_calls(void) {
             fsh_calls[call].class_of[FSH_ON_FILE] != C_NONE)
             fsh_armed[call] |= WATCH_ARGS;
     }
+    fsh_clock_start();
     if (fsh_shim.plan->profile->options.headstart == HEADSTART_LISTEN)
         fsh_armed[CALL_listen] |= WATCH_TRACK;
 }

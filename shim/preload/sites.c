@@ -16,6 +16,7 @@
 #include <sys/prctl.h>
 #include <sys/single_threaded.h>
 
+#include "clock.h"
 #include "doors.h"
 #include "session.h"
 #include "sitecache.h"
@@ -29,15 +30,16 @@ struct fsh_site_frame {
     long a[6];
     const struct fsh_site *site;
     const void *pc, *sp;
-    long result; /* SKIP: what the program sees; after ISSUE: what the kernel said */
-    long before; /* SITE_SETTLE */
+    long result;            /* SKIP: what the program sees; after ISSUE: what the kernel said */
+    long before;            /* SITE_SETTLE */
+    struct fsh_timed timed; /* SITE_CLOCK */
 };
-_Static_assert(sizeof(struct fsh_site_frame) == 96, "sites_x86_64.S knows the frame");
+_Static_assert(sizeof(struct fsh_site_frame) == 152, "sites_x86_64.S knows the frame");
 
 enum way { BACK, SKIP, ISSUE }; /* sites_x86_64.S knows these too */
 
 int fsh_site_call(struct fsh_site_frame *f) __attribute__((visibility("hidden"), used));
-void fsh_site_after(struct fsh_site_frame *f) __attribute__((visibility("hidden"), used));
+int fsh_site_after(struct fsh_site_frame *f) __attribute__((visibility("hidden"), used));
 int fsh_site_personality(int version, int actions, uint64_t class, void *exception, void *context)
     __attribute__((visibility("hidden"), used));
 extern const char fsh_site_entry[] __attribute__((visibility("hidden")));
@@ -86,8 +88,15 @@ static long for_kernel(const struct fsh_call_row *row, long r) {
 static __thread long number_now __attribute__((tls_model("initial-exec")));
 
 static long invoke_number(const long *a) {
-    long nr = number_now;
-    return for_libc(&fsh_calls[call_of[nr]], fsh_sys(nr, a[0], a[1], a[2], a[3], a[4], a[5]));
+    long nr = number_now, b[6], result;
+    const int call = call_of[nr];
+    struct fsh_timed timed;
+    memcpy(b, a, sizeof b);
+    const bool is_timed = fsh_site_watch[nr] & SITE_CLOCK && fsh_clock_before(call, b, &timed);
+    do
+        result = fsh_sys(nr, b[0], b[1], b[2], b[3], b[4], b[5]);
+    while (is_timed && fsh_clock_after(b, &result, &timed));
+    return for_libc(&fsh_calls[call], result);
 }
 
 /* errno is libc's to set, from what it finds in rax. */
@@ -292,6 +301,7 @@ static bool is_exec(long nr) {
 
 static enum way decide(struct fsh_site_frame *f, uint8_t watch) {
     const enum fsh_call call = call_at(f);
+    f->timed.form = 0;
     if (watch & SITE_CONSIDER) {
         const void *caller = f->site->back;
         if (fsh_tls.caller) {
@@ -310,6 +320,8 @@ static enum way decide(struct fsh_site_frame *f, uint8_t watch) {
         return execs(f, false);
     if (call == CALL_fcntl_lock)
         return BACK;
+    if (watch & SITE_CLOCK && fsh_clock_before(f->nr == SYS_futex ? -1 : (int)call, f->a, &f->timed))
+        return ISSUE;
     if (watch & SITE_SETTLE) {
         f->before = (long)fsh_settle_before(call, f->a);
         return ISSUE;
@@ -331,21 +343,24 @@ int fsh_site_call(struct fsh_site_frame *f) {
     return (int)decide(f, watch);
 }
 
-/* The call was made here. */
-void fsh_site_after(struct fsh_site_frame *f) {
+/* The call was made here. Not 0: it is to be made again. */
+int fsh_site_after(struct fsh_site_frame *f) {
+    if (f->timed.form && fsh_clock_after(f->a, &f->result, &f->timed))
+        return 1;
     const enum fsh_call call = call_at(f);
     int e = errno;
     const uint8_t watch = fsh_site_watch[f->nr];
     if (f->result >= 0 && locks_in(f))
         fsh_retire();
     if (call == FSH_CALLS || !fsh_shim.ready)
-        return;
+        return 0;
     const long result = for_libc(&fsh_calls[call], f->result);
     if (watch & SITE_SETTLE)
         fsh_settle_after(call, f->a, result, (uint64_t)f->before);
     if (watch & SITE_AFTER)
         fsh_track(call, f->a, result);
     errno = e;
+    return 0;
 }
 
 /* A thread is cancelled, or an exception passes, while it is on our side: what the handler had closed is opened again. The
@@ -745,6 +760,7 @@ static void learn_numbers(void) {
             is_met[fsh_calls[call].sysno] = true;
     for (unsigned nr = 0; nr < FSH_SYSCALLS; nr++)
         is_met[nr] |= is_handled((long)nr) && (nr != SYS_close || fsh_shim.tracks);
+    is_met[SYS_futex] = fsh_shim.plan->has_clocks;
     is_met[SYS_fcntl] |= fsh_armed[CALL_fcntl_lock] || fsh_shim.tracks;
     /* never: their frames or threads end there, or they come back twice. Forks are looked at, and decided at their symbols. */
     static const uint16_t never[] = {SYS_rt_sigreturn, SYS_exit, SYS_exit_group, SYS_vfork, SYS_fork, SYS_clone, SYS_clone3};
@@ -823,7 +839,7 @@ static bool can_be_issued(enum fsh_call call) {
 
 static uint8_t watch_of(enum fsh_call call, uint8_t at_symbol) {
     uint8_t watch = (at_symbol & WATCH_CONSIDER ? SITE_CONSIDER : 0) | (at_symbol & WATCH_ARGS ? SITE_ARGS : 0) |
-                    (at_symbol & WATCH_SETTLE ? SITE_SETTLE : 0);
+                    (at_symbol & WATCH_SETTLE ? SITE_SETTLE : 0) | (at_symbol & WATCH_CLOCK ? SITE_CLOCK : 0);
     if (!(at_symbol & WATCH_TRACK) || waits(call))
         return watch;
     if (call == CALL_connect || call == CALL_bind)
@@ -860,6 +876,8 @@ void fsh_sites_arm(void) {
     }
     if (fsh_shim.tracks)
         fsh_site_watch[SYS_fcntl] |= SITE_AFTER;
+    if (fsh_shim.plan->has_clocks)
+        fsh_site_watch[SYS_futex] |= SITE_CLOCK;
     for (int i = 0; i < FSH_CALLS; i++) {
         const enum fsh_call call = (enum fsh_call)i;
         bool noted = number_of(call) >= 0 && fsh_watch[call] & WATCH_CONSIDER && asks(call, looks_at_caller);
@@ -867,6 +885,8 @@ void fsh_sites_arm(void) {
             fsh_watch[call] &= (uint8_t) ~(WATCH_CONSIDER | WATCH_ARGS);
         if (number_of(call) >= 0 || fsh_calls[call].roles.over)
             fsh_watch[call] &= (uint8_t)~WATCH_SETTLE;
+        if (fsh_calls[call].class_of[FSH_ON_NONE] != C_TIME_READ)
+            fsh_watch[call] &= (uint8_t)~WATCH_CLOCK;
         if (fsh_calls[call].sysno >= 0 && !waits(call))
             fsh_watch[call] &= (uint8_t)~WATCH_TRACK;
         if (noted)

@@ -18,7 +18,7 @@
 #define FRAME_PC   64
 #define FRAME_SP   72
 #define FRAME_RESULT 80
-#define FRAME_SIZE 96
+#define FRAME_SIZE 152
 
 #define RED_ZONE 128
 #define NUMBERS  512 /* FSH_SYSCALLS */
@@ -82,10 +82,12 @@ fsh_site_entry:
     .cfi_escape 0x0f, 0x04, 0x77, FRAME_SP | 0x80, 0x00, 0x06
     .cfi_escape 0x10, 0x10, 0x03, 0x77, FRAME_PC | 0x80, 0x00
 3:  je 4f
-    syscall
+5:  syscall
     movq %rax, FRAME_RESULT(%rsp)
     movq %rsp, %rdi
     call fsh_site_after
+    movl %eax, %ecx
+    movq FRAME_NR(%rsp), %rax
     movq FRAME_A(%rsp), %rdi
     movq FRAME_A+8(%rsp), %rsi
     movq FRAME_A+16(%rsp), %rdx
@@ -93,6 +95,8 @@ fsh_site_entry:
     movq FRAME_A+32(%rsp), %r8
     movq FRAME_A+40(%rsp), %r9
     movq FRAME_SITE(%rsp), %r11
+    testl %ecx, %ecx
+    jnz 5b
 4:  movq FRAME_RESULT(%rsp), %rax
     movq FRAME_SP(%rsp), %rsp
     .cfi_restore_state

@@ -1,6 +1,7 @@
 /* symbols_open.c: doors that are variadic or end descriptors: open, openat, close, dup2, fcntl and their kin; and syscall(2).
  *
  * The session's descriptor is ours: programs that close or replace everything they find must not reach it. */
+#include "clock.h"
 #include "doors.h"
 #include "session.h"
 #include "sites.h"
@@ -220,7 +221,15 @@ long fsh_door_syscall(long nr, ...) {
             fsh_track_close((int)a[0]);
     }
     uint64_t before = watch & WATCH_SETTLE ? fsh_settle_before((enum fsh_call)call, a) : 0;
-    long result = REAL(syscall)(nr, a[0], a[1], a[2], a[3], a[4], a[5]);
+    long result;
+    if (watch & WATCH_CLOCK) {
+        const long outer = pending_number;
+        pending_number = nr;
+        result = fsh_clock_invoke((enum fsh_call)call, invoke_pending, a);
+        pending_number = outer;
+    } else {
+        result = REAL(syscall)(nr, a[0], a[1], a[2], a[3], a[4], a[5]);
+    }
     if (watch & WATCH_SETTLE)
         fsh_settle_after((enum fsh_call)call, a, result, before);
     if (result >= 0 && ((nr == SYS_seccomp && a[0] <= SECCOMP_SET_MODE_FILTER) || (nr == SYS_prctl && a[0] == PR_SET_SECCOMP)))
