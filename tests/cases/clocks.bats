@@ -207,6 +207,17 @@ END
   done
 }
 
+@test "waits-end-early-as-ever-under-drift" {
+  # by pthread_cancel, by signals, by longjmp: also while a wait is made in slices
+  local fault part
+  for fault in skew:1h drift:rate=0.3,clock=all; do
+    for part in cancelled interrupted jumps; do
+      limit=40 run under "calls=@time.read,@time.sleep fault=$fault" -- waits $part
+      [ "$status" -eq 0 ] || { echo "$fault $part: $output" && return 1; }
+    done
+  done
+}
+
 @test "pythons-scheduler-goes-by-its-own-clock" {
   cat >timing.py <<'END'
 import sched, threading, time

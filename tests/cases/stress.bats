@@ -21,6 +21,10 @@ harmless=(
   'calls=@memory.alloc fault=budget:1GiB'
   'calls=@file.write fault=quota:1GiB'
   'calls=@file.open,@net.socket fault=descriptors:500'
+  'calls=@time probability=50% fault=skew:-1h'
+  'calls=@time probability=50% fault=drift:rate=3,clock=all'
+  'calls=@time,@net.poll probability=20% fault=jump:1h,clock=all'
+  'calls=@time.sleep,@time.wait,@net.poll probability=20% fault=late:10us..500us'
 )
 damaging=(
   'calls=@file.write fault=quota:100000'

@@ -212,3 +212,29 @@ key = resource'
     diff <(of_resources run.trace) <(of_resources again.trace)
   done
 }
+
+# Keys expire by the wall clock, https://redis.io/commands/expire/: "if you set a key to expire in 1000 seconds, and then set your computer
+# time 2000 seconds in the future, the key will be expired immediately".
+@test "redis-keys-expire-when-the-wall-clock-jumps" {
+  cat >p.ini <<'END'
+[rule forwards]
+calls = @time.read
+on    = mark later for 1h
+fault = jump 1h
+END
+  background server.log "$faultshim" run -q -s 1 -p p.ini -o redis.trace -- "${redis[@]}"
+  wait_for 20 answers
+  cli set short value ex 600
+  cli set long value ex 7200
+  [ "$(cli get short)" = value ] && [ "$(cli ttl long)" -gt 7000 ]
+  fs ctl -o redis.trace mark later
+  wait_for 20 expired
+  [ "$(cli get long)" = value ] && [ "$(cli ttl long)" -le 3600 ] && [ "$(cli ttl long)" -gt 3000 ]
+  [ "$(cli set more value px 100)" = OK ]
+  cli shutdown nosave || true
+  wait "$server" || true
+  fs log --json redis.trace | jq -e -s 'map(select(.fault == "jump")) | length == 1 and .[0].amount == 3600000000000'
+}
+expired() {
+  [ -z "$(cli get short)" ]
+}
