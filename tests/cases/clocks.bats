@@ -117,6 +117,16 @@ waits() {
   done
 }
 
+@test "a-jump-in-another-process-of-the-run-wakes-waiters-too" {
+  limit=20 run fs run -q -s 1 -r 'calls=clock_gettime nth=200 fault=jump:1h' -- /bin/sh -c "
+    '$victims/clocks' wait:cond:3600000 &
+    '$victims/clocks' wait:timerfd-until:3600000 &
+    '$victims/clocks' sleep:300 steady:realtime:400
+    wait"
+  [ "$status" -eq 0 ] && [[ $output == *"realtime back 0"* ]]
+  grep -qE '^cond [0-9]+$' <<<"$output" && grep -qE '^timerfd-until [0-9]+$' <<<"$output"
+}
+
 @test "the-monotonic-clock-never-goes-back" {
   run_say_clocks 'calls=@time.read fault=jump:-1h,clock=all' read offset:realtime offset:monotonic steady:monotonic:2000 wait:until-mono:20
   says_like "read ok" "realtime -3600000" "monotonic +0" "monotonic back 0" "until-mono *"
