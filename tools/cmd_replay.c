@@ -2,8 +2,10 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <json-c/json.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "card.h"
@@ -14,11 +16,13 @@
 #include "script.h"
 #include "trace_open.h"
 
-enum { ID_TIMEOUT = 300, ID_DIVERGENCE, ID_MODE, SHOWN = 5 };
+enum { ID_TIMEOUT = 300, ID_DIVERGENCE, ID_MODE, ID_UNTIL, ID_GDB, SHOWN = 5 };
 
 static const struct fsh_option own_options[] = {
     {ID_TIMEOUT, "timeout", "DURATION", "end the program and its children after this time (status 124)"},
     {ID_MODE, "mode", "MODE", "which calls get the recorded faults: exact (default), set, site"},
+    {ID_UNTIL, "until", "[THREAD:]N", "stop the process before decision N of THREAD, as in 1.2/3:57 (default 1/0)"},
+    {ID_GDB, "gdb", NULL, "with --until: start gdb on it"},
     {ID_DIVERGENCE, "on-divergence", "WHAT", "continue: look for the next step that fits (default); stop: inject nothing more"},
 };
 
@@ -47,6 +51,8 @@ struct replay {
     char **argv;
     char *argv_text;
     char trace[4096];
+    char until[128]; /* "1/0" */
+    bool gdb, told;
 };
 
 static bool take_mode(struct replay *replay, const char *value) {
@@ -59,10 +65,44 @@ static bool take_mode(struct replay *replay, const char *value) {
     return false;
 }
 
+/* "1.2/3:57", or "57" for the main thread of the first process. */
+static bool take_until(struct replay *replay, const char *value) {
+    const char *colon = strrchr(value, ':'), *number = colon ? colon + 1 : value;
+    snprintf(replay->until, sizeof replay->until, "%.*s", colon ? (int)(colon - value) : 3, colon ? value : "1/0");
+    if (!fsh_option_count("--until", number, &replay->wish.until))
+        return false;
+    if (!replay->wish.until)
+        fsh_warn("--until counts from 1");
+    return replay->wish.until;
+}
+
+/* The thread must be one of the recorded. */
+static bool find_until(struct replay *replay) {
+    char name[256];
+    for (unsigned i = 0; replay->wish.until && i < fsh_reader_threads(replay->recorded); i++) {
+        const struct fsh_thread_info *t = fsh_reader_thread(replay->recorded, i);
+        snprintf(name, sizeof name, "%s/%s", t->process, t->name);
+        if (strcmp(name, replay->until) != 0)
+            continue;
+        replay->wish.until_process = t->process_key;
+        replay->wish.until_thread = t->key;
+        return true;
+    }
+    if (replay->wish.until)
+        fsh_warn("%s has no thread %s", replay->path, replay->until);
+    else if (replay->gdb)
+        fsh_warn("--gdb goes with --until");
+    return !replay->wish.until && !replay->gdb;
+}
+
 static bool take(void *arg, int id, const char *value) {
     struct replay *replay = arg;
     if (id == ID_TIMEOUT)
         return fsh_option_time("--timeout", value, &replay->timeout);
+    if (id == ID_UNTIL)
+        return take_until(replay, value);
+    if (id == ID_GDB)
+        return replay->gdb = true;
     if (id == ID_MODE)
         return take_mode(replay, value);
     replay->wish.stop = !strcmp(value, "stop");
@@ -350,6 +390,55 @@ static int report(struct replay *replay, struct fsh_card *card) {
 
 /* --- the run --- */
 
+/* In the foreground, and with the signals of a program of its own. */
+static void start_gdb(uint32_t pid) {
+    char number[16];
+    sigset_t none;
+    snprintf(number, sizeof number, "%" PRIu32, pid);
+    pid_t gdb = fork();
+    if (gdb == 0) {
+        sigemptyset(&none);
+        sigprocmask(SIG_SETMASK, &none, NULL);
+        execlp("gdb", "gdb", "-p", number, (char *)NULL);
+        fsh_warn("gdb: %s", strerror(errno));
+        _exit(EXIT_NOT_FOUND);
+    }
+    while (gdb > 0 && waitpid(gdb, NULL, 0) < 0 && errno == EINTR)
+        ;
+    kill((pid_t)pid, SIGCONT);
+}
+
+struct looker {
+    struct replay *replay;
+    const struct fsh_run *run;
+};
+
+/* The process has written down that it stands. */
+static void look(void *arg) {
+    const struct looker *looker = arg;
+    struct replay *replay = looker->replay;
+    const struct fsh_header *h = looker->run->session.header;
+    const struct fsh_script *s = (const void *)((const char *)h + h->script.offset);
+    uint32_t pid = __atomic_load_n(&s->stopped, __ATOMIC_ACQUIRE);
+    if (!pid || replay->told)
+        return;
+    replay->told = true;
+    fprintf(stderr, "faultshim: process %" PRIu32 " stands before decision %" PRIu64 " of %s: ", pid, s->until, replay->until);
+    for (unsigned i = 0; i < fsh_reader_threads(replay->recorded); i++) {
+        const struct fsh_thread_info *t = fsh_reader_thread(replay->recorded, i);
+        if (t->process_key == s->until_process && t->key == s->until_thread) {
+            say_decision(stderr, replay->recorded, i, s->until);
+            break;
+        }
+    }
+    if (replay->gdb)
+        fputc('\n', stderr);
+    else
+        fprintf(stderr, "; look with gdb -p %" PRIu32 ", and let it go on with kill -CONT %" PRIu32 "\n", pid, pid);
+    if (replay->gdb)
+        start_gdb(pid);
+}
+
 static int go(struct replay *replay) {
     struct fsh_run run = {.argv = replay->argv,
                           .loaded = &replay->loaded,
@@ -358,6 +447,11 @@ static int go(struct replay *replay) {
                           .script = {replay->script.data, replay->script.len},
                           .replayed = {replay->path, strlen(replay->path)}};
     struct fsh_card card = {.run = NULL};
+    struct looker looker = {replay, &run};
+    if (replay->wish.until) {
+        run.look = look;
+        run.look_arg = &looker;
+    }
     int status = fsh_run_find(&run);
     if (!status)
         status = fsh_run_prepare(&run);
@@ -380,9 +474,9 @@ static int replay_trace(struct replay *replay) {
     if (!replay->recorded)
         return status;
     if (fsh_recorded_whole(replay->recorded, replay->path) && (replay->wish.mode != REPLAY_SITE || has_sites(replay)) &&
-        fsh_load_trace(&replay->loaded, replay->recorded, replay->path) && choose_trace(replay) && choose_command(replay) &&
-        fsh_script_compile(&replay->script, replay->recorded, &replay->wish) && fsh_recorded_environment(replay->recorded) &&
-        fsh_recorded_directory(replay->recorded))
+        find_until(replay) && fsh_load_trace(&replay->loaded, replay->recorded, replay->path) && choose_trace(replay) &&
+        choose_command(replay) && fsh_script_compile(&replay->script, replay->recorded, &replay->wish) &&
+        fsh_recorded_environment(replay->recorded) && fsh_recorded_directory(replay->recorded))
         status = go(replay);
     free(replay->script.data);
     if (!replay->command)

@@ -348,6 +348,9 @@ static bool write_out(struct fsh_script_text *out, const struct compiler *c) {
                               .n_steps = c->n_steps,
                               .mode = c->wish->mode,
                               .stop = c->wish->stop,
+                              .until = c->wish->until,
+                              .until_process = c->wish->until_process,
+                              .until_thread = c->wish->until_thread,
                               .n_points = (uint32_t)c->n_points,
                               .n_marks = (uint32_t)c->n_found};
     uint64_t at = sizeof head;

@@ -14,9 +14,11 @@ struct fsh_script_text {
 
 struct fsh_script_wish {
     enum fsh_replay_mode mode;
-    bool stop; /* a thread that diverges gets nothing more */
-    const uint8_t
-        *excluded; /* set and site: by number of the decision that fired, in the order of fsh_reader_walk; NULL: none is */
+    bool stop;      /* a thread that diverges gets nothing more */
+    uint64_t until; /* stop before this decision of a thread; 0 for never */
+    uint64_t until_process, until_thread;
+    /* set and site: by number of the decision that fired, in the order of fsh_reader_walk; NULL: none is */
+    const uint8_t *excluded;
 };
 
 /* False after a message. */

@@ -22,7 +22,7 @@
 #include "out.h"
 #include "site_maps.h"
 
-enum { NS_PER_S = 1000000000, NS_PER_MS = 1000000, GRACE_MS = 2000, LIBRARY_MAX = 4096 };
+enum { NS_PER_S = 1000000000, NS_PER_MS = 1000000, GRACE_MS = 2000, LOOK_EVERY = 20 * NS_PER_MS, LIBRARY_MAX = 4096 };
 
 /* --- program and library --- */
 
@@ -398,12 +398,16 @@ static void await_end(struct watch *w, uint64_t start) {
         reap(w);
         if (w->ended)
             return;
-        uint64_t past = fsh_monotonic() - start;
+        uint64_t past = fsh_monotonic() - start, wait = limit ? limit - past : 0;
         if (limit && past >= limit) {
             end_tree(w);
             return;
         }
-        await_signal(w, limit ? limit - past : 0);
+        if (w->run->look) {
+            w->run->look(w->run->look_arg);
+            wait = limit && wait < LOOK_EVERY ? wait : LOOK_EVERY;
+        }
+        await_signal(w, wait);
     }
 }
 

@@ -22,9 +22,11 @@ struct fsh_run {
     struct fsh_text script, replayed; /* replays only */
     uint64_t timeout;                 /* ns, 0 for none */
     bool audit;
-    bool mute;          /* the program has no input, and its output is thrown away */
-    const char *output; /* the same, but its output goes to this file */
-    bool alone;         /* what outlives the program is ended too */
+    bool mute;               /* the program has no input, and its output is thrown away */
+    const char *output;      /* the same, but its output goes to this file */
+    void (*look)(void *arg); /* called now and then while the program runs; NULL for nothing */
+    void *look_arg;
+    bool alone; /* what outlives the program is ended too */
 
     /* what becomes of it */
     char program[4096]; /* path of what is started */

@@ -120,7 +120,7 @@ static int run_one(const struct fsh_trials *t, const struct fsh_trial *q, unsign
         good = fsh_load_text(&other, (struct fsh_text){q->profile, q->profile_len}, q->seed, SEED_PROFILE, "the profile");
         run.loaded = &other;
     } else if (good) {
-        good = fsh_script_compile(&script, t->recorded, &(struct fsh_script_wish){REPLAY_SET, false, q->excluded});
+        good = fsh_script_compile(&script, t->recorded, &(struct fsh_script_wish){.mode = REPLAY_SET, .excluded = q->excluded});
         run.script = (struct fsh_text){script.data, script.len};
         run.replayed = (struct fsh_text){t->path, strlen(t->path)};
     }

@@ -35,7 +35,10 @@ struct fsh_script {
     uint32_t mode;                             /* enum fsh_replay_mode */
     uint32_t stop;                             /* 1: at the first divergence nothing more is injected in that thread */
     uint32_t n_points, n_marks;
-    uint64_t points, marks; /* offsets */
+    uint64_t points, marks;                      /* offsets */
+    uint64_t until, until_process, until_thread; /* the process stops before this decision of that thread, from 1; 0 for never */
+    uint32_t stopped;                            /* its process id, once it has */
+    uint32_t pad2;
 };
 
 struct fsh_script_thread {

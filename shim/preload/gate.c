@@ -517,6 +517,7 @@ static COLD struct fsh_hit *hand_over(struct fsh_thread *t, struct round *round,
 static COLD void follow_script(struct fsh_thread *t, struct round *round, const struct call *c) {
     uint64_t key = c->resource ? c->resource->key : 0;
     struct fsh_script_fault faults[FSH_VERDICTS];
+    fsh_replay_stop(t);
     unsigned n = fsh_replay_is_exact() ? fsh_replay_next(t, c->call, c->kind, key, faults, FSH_VERDICTS)
                                        : fsh_replay_like(c->call, c->kind, key, c->site, faults, FSH_VERDICTS);
     fsh_tls.n_releases = 0;

@@ -158,6 +158,16 @@ unsigned fsh_replay_like(enum fsh_call call, enum fsh_kind kind, uint64_t resour
     return n;
 }
 
+/* Everything of the process stands still, with the call not yet made. */
+void fsh_replay_stop(const struct fsh_thread *t) {
+    struct fsh_script *s = (struct fsh_script *)base();
+    if (t->pen.n + 1 != s->until || s->until_process != fsh_shim.process.key || s->until_thread != fsh_tls.id.key || s->stopped)
+        return;
+    long pid = fsh_sys0(SYS_getpid);
+    __atomic_store_n(&s->stopped, (uint32_t)pid, __ATOMIC_RELEASE);
+    fsh_sys2(SYS_kill, pid, SIGSTOP);
+}
+
 bool fsh_replay_is_exact(void) {
     return script()->mode == REPLAY_EXACT;
 }

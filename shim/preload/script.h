@@ -13,6 +13,8 @@ unsigned fsh_replay_next(struct fsh_thread *t, enum fsh_call call, enum fsh_kind
                          struct fsh_script_fault *out, unsigned room);
 
 bool fsh_replay_is_exact(void);
+/* Stops the process if this is where the replay is to stop. */
+void fsh_replay_stop(const struct fsh_thread *t);
 /* The same in a replay that is not exact: what a decision like this one got. `site` is 0 if its call stack is not known. */
 unsigned fsh_replay_like(enum fsh_call call, enum fsh_kind kind, uint64_t resource_key, uint64_t site, struct fsh_script_fault *out,
                          unsigned room);

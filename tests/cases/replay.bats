@@ -125,3 +125,46 @@ END
   run fs replay --mode other c.trace
   [ "$status" -eq 125 ]
 }
+
+stands() {
+  grep -q 'stands before decision 3' log && [ "$(ps -o stat= -p "$(sed -n 's/.*process \([0-9]*\) stands.*/\1/p' log)" | cut -c1)" = T ]
+}
+
+@test "replay-until-stops-before-a-decision" {
+  fs run -q -o a.trace -r 'calls=write nth=3,4 fault=error:EIO' -- "$victims/say" on:file x6:write:1 >first
+  rm data
+  background log "$faultshim" replay --until 3 -o b.trace a.trace
+  wait_for 20 stands
+  grep -q "of 1/0: write $place/data = error EIO; look with gdb -p" log
+  # two writes are done, the third is not
+  [ "$(stat -c %s data)" -eq 2 ]
+  kill -CONT "$(sed -n 's/.*process \([0-9]*\) stands.*/\1/p' log)"
+  wait "$server"
+  grep -q '(100%)' log
+  # any thread
+  fs run -q -o c.trace -r 'calls=write nth=3 fault=error:EIO' -- "$victims/say" on:file in-child:x6:write:1 >/dev/null
+  background log "$faultshim" replay --until 1.1/0:3 -o d.trace c.trace
+  wait_for 20 stands
+  kill -CONT "$(sed -n 's/.*process \([0-9]*\) stands.*/\1/p' log)"
+  wait "$server"
+  local arguments
+  for arguments in '--until 0' '--until x' '--until 1.7/0:3' '--gdb'; do
+    # shellcheck disable=SC2086
+    run fs replay $arguments c.trace
+    [ "$status" -eq 125 ] || { echo "$arguments: $status: $output" && return 1; }
+  done
+}
+
+@test "replay-until-with-gdb-starts-it-on-the-process" {
+  fs run -q -o a.trace -r 'calls=write nth=3 fault=error:EIO' -- "$victims/say" on:file x6:write:1 >first
+  mkdir bin
+  # shellcheck disable=SC2016
+  printf '#!/bin/sh\necho "$@" $(ps -o stat= -p "$2" | cut -c1) >gdb.log\n' >bin/gdb
+  chmod +x bin/gdb
+  # the recorded PATH is put back, so gdb is found through it
+  environment+=(PATH="$place/bin:$PATH")
+  fs run -q -o a.trace -r 'calls=write nth=3 fault=error:EIO' -- "$victims/say" on:file x6:write:1 >first
+  run fs replay --until 3 --gdb -o b.trace a.trace
+  [ "$status" -eq 0 ]
+  grep -qE '^-p [0-9]+ T$' gdb.log
+}
