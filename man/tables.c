@@ -227,6 +227,27 @@ static void faults_table(FILE *out) {
     fputs(".El\n", out);
 }
 
+static void aliases_table(FILE *out) {
+    fputs(".Bl -tag -width Ds\n", out);
+#define FAULT_ALIAS(name, calls, path, faults, summary)                                                                            \
+    fputs(".It Cm " name "\n", out);                                                                                               \
+    put_line(out, summary ":");                                                                                                    \
+    fputs(".Li \"", out);                                                                                                          \
+    put(out, faults);                                                                                                              \
+    fputs("\"\non\n.Li \"" calls "\"\n", out);                                                                                     \
+    if (*path)                                                                                                                     \
+        fputs("and paths\n.Li \"" path "\"\n", out);
+#include "aliases.def"
+    fputs(".El\n", out);
+}
+
+static void later_aliases_table(FILE *out) {
+    fputs(".Bl -tag -width \"storage_unflushed_loss\" -compact\n", out);
+#define FAULT_ALIAS_LATER(name, kinds) fputs(".It Cm " name "\n" kinds "\n", out);
+#include "aliases.def"
+    fputs(".El\n", out);
+}
+
 static void planned_table(FILE *out) {
     const char *comma = "";
 #define PLANNED(name) fprintf(out, "%s%s", comma, name), comma = ",\n";
@@ -290,6 +311,8 @@ static const struct {
     {"words", words_table},
     {"faults", faults_table},
     {"planned", planned_table},
+    {"aliases", aliases_table},
+    {"later-aliases", later_aliases_table},
     {"session-keys", session_keys},
     {"rule-keys", rule_keys},
     {"phase-keys", phase_keys},

@@ -146,11 +146,15 @@ static void list_errnos(struct list *list) {
 }
 
 static void list_aliases(struct list *list) {
-    *list = (struct list){{"alias", "stands for"}, {20}, list->rows};
-#define ALIAS(symbol, name, file) row(list, (const char *[COLUMNS]){#symbol, #name});
+    *list = (struct list){{"alias", "stands for", "calls", "summary"}, {32, 44, 44}, list->rows};
+#define ALIAS(symbol, name, file) row(list, (const char *[COLUMNS]){#symbol, #name, "", "another name of the call"});
 #include "calls.def"
-#define ERRNO_WORD(word, name) row(list, (const char *[COLUMNS]){#word, #name});
+#define ERRNO_WORD(word, name) row(list, (const char *[COLUMNS]){"error " #word, #name, "", "another name of the error"});
 #include "errnos.def"
+#define FAULT_ALIAS(name, calls, path, faults, summary)                                                                            \
+    row(list, (const char *[COLUMNS]){name, faults, *path ? calls " on " path : calls, summary});
+#define FAULT_ALIAS_LATER(name, kinds) row(list, (const char *[COLUMNS]){name, kinds, "", "not yet supported"});
+#include "aliases.def"
 }
 
 /* --- profiles --- */

@@ -9,6 +9,9 @@ static const char *const fault_words[] = {
 #define FAULT(id, name, fit, arguments, summary) name,
 #define PLANNED(name)                            name,
 #include "faults.def"
+#define FAULT_ALIAS(name, calls, path, faults, summary) name,
+#define FAULT_ALIAS_LATER(name, kinds)                  name,
+#include "aliases.def"
 };
 
 static const char *const errno_words[] = {
@@ -354,25 +357,63 @@ struct specs {
     unsigned n;
 };
 
-bool fsh_read_T_FAULT(struct parse *p, const struct key *key, void *field, struct fsh_word value) {
+/* One alternative: the words of `head`, which begins with the kind, and then those of `tail`. */
+static bool read_fault(struct parse *p, const struct key *key, void *field, struct fsh_word head, struct fsh_word tail) {
     struct specs list = {*(struct fsh_fault_spec **)field, p->rule->n_faults};
-    struct fsh_word word;
+    struct fsh_word word, parts[] = {head, tail};
     struct fsh_fault_spec *spec = NEXT(p, key, &list, FSH_FAULTS_MAX);
     if (!spec)
         return false;
     memset(spec, 0, sizeof *spec);
     spec->line = p->here.line;
     spec->weight = 1;
-    int got = fsh_next_token(&value, true, &word);
+    int got = fsh_next_token(&parts[0], true, &word);
     if (got == 0)
         return fail(p, "fault names no kind; write one, as in error EIO");
     if (got == 1 && !fault_kind(p, word, &spec->kind))
         return false;
-    while (got == 1 && (got = fsh_next_token(&value, true, &word)) == 1)
-        if (!fault_argument(p, spec, word, &value))
-            return false;
+    for (size_t i = 0; i < COUNT(parts) && got >= 0; i++)
+        while ((got = fsh_next_token(&parts[i], true, &word)) == 1)
+            if (!fault_argument(p, spec, word, &parts[i]))
+                return false;
     if (got < 0)
         return fsh_parse_unclosed(p, key);
     p->rule->n_faults = list.n;
     return finish_fault(p, spec) && keep_errnos(p, spec);
+}
+
+static bool only_weights(struct fsh_word words) {
+    struct fsh_word word, value;
+    while (fsh_next_token(&words, true, &word) != 0)
+        if (!fsh_fault_argument(word, "weight", &value))
+            return false;
+    return true;
+}
+
+/* Arguments stand in the place of those of the alias, whose first line then is all that it stands for. */
+static bool read_alias(struct parse *p, const struct key *key, void *field, const struct fsh_fault_alias *alias,
+                       struct fsh_word arguments) {
+    const char *line = alias->faults, *end = line + strlen(line);
+    if (!alias->calls)
+        return fail(p, "fault '%s' stands for %s, which is not yet supported; leave the rule out", alias->name, alias->faults);
+    if (p->rule->n_aliases == FSH_FAULTS_MAX)
+        return fail(p, "%s has more than %u entries; write another rule", key->name, (unsigned)FSH_FAULTS_MAX);
+    p->scratch->aliases[p->rule->n_aliases++] = alias;
+    if (!only_weights(arguments)) {
+        const char *blank = strchr(line, ' ');
+        return read_fault(p, key, field, (struct fsh_word){line, blank ? (size_t)(blank - line) : (size_t)(end - line)}, arguments);
+    }
+    while (line < end) {
+        const char *bar = memchr(line, '|', (size_t)(end - line));
+        if (!read_fault(p, key, field, (struct fsh_word){line, (size_t)((bar ? bar : end) - line)}, arguments))
+            return false;
+        line = bar ? bar + 1 : end;
+    }
+    return true;
+}
+
+bool fsh_read_T_FAULT(struct parse *p, const struct key *key, void *field, struct fsh_word value) {
+    struct fsh_word rest = value, word;
+    const struct fsh_fault_alias *alias = fsh_next_token(&rest, true, &word) == 1 ? fsh_fault_alias(word.p, word.n) : NULL;
+    return alias ? read_alias(p, key, field, alias, rest) : read_fault(p, key, field, value, (struct fsh_word){"", 0});
 }

@@ -15,6 +15,12 @@ static const char *const planned[] = {
 #include "faults.def"
 };
 
+const struct fsh_fault_alias fsh_fault_aliases[FSH_FAULT_ALIASES] = {
+#define FAULT_ALIAS(name, calls, path, faults, summary) {name, calls, path, faults, summary},
+#define FAULT_ALIAS_LATER(name, kinds)                  {name, NULL, NULL, kinds, NULL},
+#include "aliases.def"
+};
+
 static const struct {
     const char *name;
     int value;
@@ -194,6 +200,13 @@ int fsh_fault_by_name(const char *name, size_t len) {
         if (same(planned[i], name, len))
             return -2;
     return -1;
+}
+
+const struct fsh_fault_alias *fsh_fault_alias(const char *name, size_t len) {
+    for (int i = 0; i < FSH_FAULT_ALIASES; i++)
+        if (same(fsh_fault_aliases[i].name, name, len))
+            return &fsh_fault_aliases[i];
+    return NULL;
 }
 
 int fsh_errno_by_name(const char *name, size_t len, int *out) {

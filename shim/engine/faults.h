@@ -65,6 +65,27 @@ bool fsh_fault_has_state(enum fsh_fault_kind fault);
 /* A fault kind by name: its number, -1 if unknown, -2 if planned. */
 int fsh_fault_by_name(const char *name, size_t len);
 
+/* A name of aliases.def. */
+struct fsh_fault_alias {
+    const char *name;
+    const char *calls; /* what a rule considers that gives none; NULL: its faults are not yet there */
+    const char *path;
+    const char *faults; /* lines with '|' between them; kinds, if they are not yet there */
+    const char *summary;
+};
+
+enum {
+#define FAULT_ALIAS(name, calls, path, faults, summary) +1
+#define FAULT_ALIAS_LATER(name, kinds)                  +1
+    FSH_FAULT_ALIASES = 0
+#include "aliases.def"
+};
+
+extern const struct fsh_fault_alias fsh_fault_aliases[FSH_FAULT_ALIASES];
+
+/* NULL if there is none of that name. */
+const struct fsh_fault_alias *fsh_fault_alias(const char *name, size_t len);
+
 /* An errno or EAI_ code by name ("EIO", "EAI_AGAIN", "timeout"): 0 and *out, or -1. EAI_ codes are negative. */
 int fsh_errno_by_name(const char *name, size_t len, int *out);
 /* "EIO", "EAI_AGAIN", or "errno 999" forms are never returned: NULL if the number has no name. */

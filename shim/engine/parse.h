@@ -33,6 +33,7 @@ struct scratch {
     uint64_t draw[MANY_MAX];
     struct fsh_fault_spec faults[FSH_FAULTS_MAX];
     int errnos[ERRNOS_MAX];
+    const struct fsh_fault_alias *aliases[FSH_FAULTS_MAX];
     struct place seen[KEYS];
 };
 

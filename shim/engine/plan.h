@@ -184,6 +184,7 @@ struct fsh_rule {
 
     struct fsh_selector *calls, *except;
     unsigned n_calls, n_except;
+    unsigned n_aliases; /* fault lines that name one */
     struct fsh_texts path, not_path, peer, local, caller, stack, not_stack, process, thread, phase;
     struct fsh_ranges fd;
     struct fsh_range size;

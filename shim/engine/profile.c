@@ -139,6 +139,23 @@ static bool keep(struct parse *p, void *list, size_t n, size_t size) {
     return true;
 }
 
+static bool read_default(struct parse *p, unsigned key, const char *value) {
+    return keys[key].read(p, &keys[key], (char *)p->rule + keys[key].offset, (struct fsh_word){value, strlen(value)});
+}
+
+/* What a rule does not say for itself is said by the names of its faults. */
+static bool add_defaults(struct parse *p) {
+    struct fsh_rule *rule = p->rule;
+    bool no_calls = rule->n_calls == 0, no_path = rule->path.n == 0;
+    for (unsigned i = 0; i < rule->n_aliases; i++) {
+        const struct fsh_fault_alias *alias = p->scratch->aliases[i];
+        if ((no_calls && !read_default(p, K_RULE_calls, alias->calls)) ||
+            (no_path && *alias->path && !read_default(p, K_RULE_path, alias->path)))
+            return false;
+    }
+    return true;
+}
+
 static bool end_rule(struct parse *p) {
     struct fsh_rule *rule = p->rule;
     const struct place *seen = p->scratch->seen;
@@ -146,6 +163,8 @@ static bool end_rule(struct parse *p) {
         return true;
     struct place last = p->here;
     p->here = (struct place){rule->file, rule->line};
+    if (!add_defaults(p))
+        return false;
     if (rule->n_calls == 0)
         return fail(p, "rule %s has no calls; write calls = NAMES, as in calls = @file.write", rule->name);
     if (rule->n_faults == 0)
@@ -448,7 +467,7 @@ static void put_fault(struct writer *w, struct fsh_word value) {
     if (value.n >= 2 && (*value.p == '"' || *value.p == '\'') && value.p[value.n - 1] == *value.p)
         value = (struct fsh_word){value.p + 1, value.n - 2};
     size_t kind = 0;
-    while (kind < value.n && ((value.p[kind] >= 'a' && value.p[kind] <= 'z') || value.p[kind] == '-'))
+    while (kind < value.n && ((value.p[kind] >= 'a' && value.p[kind] <= 'z') || value.p[kind] == '-' || value.p[kind] == '_'))
         kind++;
     put(w, value.p, kind);
     if (kind < value.n && value.p[kind] == ':') {
