@@ -23,6 +23,17 @@
 #define RED_ZONE 128
 #define NUMBERS  512 /* FSH_SYSCALLS */
 
+.macro GIVE_BACK
+    movq FRAME_NR(%rsp), %rax
+    movq FRAME_A(%rsp), %rdi
+    movq FRAME_A+8(%rsp), %rsi
+    movq FRAME_A+16(%rsp), %rdx
+    movq FRAME_A+24(%rsp), %r10
+    movq FRAME_A+32(%rsp), %r8
+    movq FRAME_A+40(%rsp), %r9
+    movq FRAME_SITE(%rsp), %r11
+.endm
+
     .text
     .globl fsh_site_entry
     .hidden fsh_site_entry
@@ -64,14 +75,7 @@ fsh_site_entry:
     movq %rsp, %rdi
     call fsh_site_call
     movl %eax, %ecx
-    movq FRAME_NR(%rsp), %rax
-    movq FRAME_A(%rsp), %rdi
-    movq FRAME_A+8(%rsp), %rsi
-    movq FRAME_A+16(%rsp), %rdx
-    movq FRAME_A+24(%rsp), %r10
-    movq FRAME_A+32(%rsp), %r8
-    movq FRAME_A+40(%rsp), %r9
-    movq FRAME_SITE(%rsp), %r11
+    GIVE_BACK
     cmpl $1, %ecx
     jae 3f
     movq FRAME_SP(%rsp), %rsp
@@ -87,14 +91,7 @@ fsh_site_entry:
     movq %rsp, %rdi
     call fsh_site_after
     movl %eax, %ecx
-    movq FRAME_NR(%rsp), %rax
-    movq FRAME_A(%rsp), %rdi
-    movq FRAME_A+8(%rsp), %rsi
-    movq FRAME_A+16(%rsp), %rdx
-    movq FRAME_A+24(%rsp), %r10
-    movq FRAME_A+32(%rsp), %r8
-    movq FRAME_A+40(%rsp), %r9
-    movq FRAME_SITE(%rsp), %r11
+    GIVE_BACK
     testl %ecx, %ecx
     jnz 5b
 4:  movq FRAME_RESULT(%rsp), %rax
