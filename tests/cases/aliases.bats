@@ -71,12 +71,12 @@ later() {
   [[ $output == *EPERM* ]]
   run fs run -q -s 1 -r 'fault=teleport_arch_mismatch' -- /bin/uname -m
   [ "$output" = riscv64 ]
-  local now then
+  local now moved
   now=$(date +%s)
-  then=$(fs run -q -s 1 -r 'fault=clock_skew' -- /bin/date +%s)
-  [ $((then - now)) -ge 89 ] && [ $((then - now)) -le 180 ]
-  then=$(fs run -q -s 1 -r 'fault=clock_jump:-2h' -- /bin/date +%s)
-  [ $((now - then)) -ge 7000 ] && [ $((now - then)) -le 7200 ]
+  moved=$(fs run -q -s 1 -r 'fault=clock_skew' -- /bin/date +%s)
+  [ $((moved - now)) -ge 89 ] && [ $((moved - now)) -le 180 ]
+  moved=$(fs run -q -s 1 -r 'fault=clock_jump:-2h' -- /bin/date +%s)
+  [ $((now - moved)) -ge 7000 ] && [ $((now - moved)) -le 7200 ]
   run fs run -q -s 1 --expect=any -r 'fault=crash_after_write' -- "$victims/say" on:file write:100
   [ "$status" -eq 137 ]
   [ "$(stat -c %s -- * | grep -c '^100$')" -eq 1 ]
