@@ -155,9 +155,12 @@ on_port() { # PROFILE
 @test "flaky-network-curl-gets-there-with-retries" {
   serve "$(free_port)"
   local seed failed=0
-  for seed in 1 2 3 4 5 6 7 8; do
+  # one run in five fails; which ones, the port has a say in
+  for ((seed = 1; seed <= 60 && failed == 0; seed++)); do
     with flaky-network /usr/bin/curl -sS --max-time 20 "http://127.0.0.1:$port/"
-    if [ "$status" -eq 0 ]; then [ "$output" = words ]; else failed=$((failed + 1)); fi
+    if [ "$status" -eq 0 ]; then [ "$output" = words ]; else failed=1; fi
+  done
+  for seed in 1 2 3 4; do
     with flaky-network /usr/bin/curl -s --retry 8 --retry-all-errors --retry-delay 1 --max-time 30 "http://127.0.0.1:$port/"
     [ "$status" -eq 0 ] && [[ $output == *words ]]
   done
