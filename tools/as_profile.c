@@ -575,19 +575,6 @@ static bool write_tail(struct maker *m) {
     return out != NULL;
 }
 
-static int compare_threads(const void *a, const void *b, void *arg) {
-    const struct fsh_reader *reader = arg;
-    const struct fsh_thread_info *x = fsh_reader_thread(reader, *(const unsigned *)a),
-                                 *y = fsh_reader_thread(reader, *(const unsigned *)b);
-    if (x->process_key != y->process_key)
-        return x->process_key < y->process_key ? -1 : 1;
-    if (x->key != y->key)
-        return x->key < y->key ? -1 : 1;
-    if (x->image != y->image)
-        return x->image < y->image ? -1 : 1;
-    return x->number < y->number ? -1 : x->number > y->number;
-}
-
 static bool order_threads(struct maker *m) {
     unsigned n = fsh_reader_threads(m->reader);
     m->order = calloc(n + 1ul, sizeof *m->order);
@@ -597,7 +584,7 @@ static bool order_threads(struct maker *m) {
     for (unsigned i = 0; i < n; i++)
         m->order[i] = i;
     if (n)
-        qsort_r(m->order, n, sizeof *m->order, compare_threads, (void *)m->reader);
+        qsort_r(m->order, n, sizeof *m->order, fsh_compare_threads, (void *)m->reader);
     for (unsigned i = 1; i < n; i++) {
         const struct fsh_thread_info *a = fsh_reader_thread(m->reader, m->order[i - 1]),
                                      *b = fsh_reader_thread(m->reader, m->order[i]);

@@ -10,6 +10,7 @@
 #include "grow.h"
 #include "out.h"
 #include "replay.h"
+#include "trace_open.h"
 
 struct compiler {
     const struct fsh_reader *reader;
@@ -153,19 +154,6 @@ static int add_event(void *arg, const struct fsh_event *e) {
 
 /* --- threads --- */
 
-static int compare_threads(const void *a, const void *b, void *arg) {
-    const struct fsh_reader *reader = arg;
-    const struct fsh_thread_info *x = fsh_reader_thread(reader, *(const unsigned *)a),
-                                 *y = fsh_reader_thread(reader, *(const unsigned *)b);
-    if (x->process_key != y->process_key)
-        return x->process_key < y->process_key ? -1 : 1;
-    if (x->key != y->key)
-        return x->key < y->key ? -1 : 1;
-    if (x->image != y->image)
-        return x->image < y->image ? -1 : 1;
-    return x->number < y->number ? -1 : x->number > y->number;
-}
-
 static int add_threads(struct compiler *c) {
     unsigned n = fsh_reader_threads(c->reader);
     unsigned *order = calloc(n + 1ul, sizeof *order);
@@ -174,7 +162,7 @@ static int add_threads(struct compiler *c) {
     for (unsigned i = 0; i < n && !e; i++)
         order[i] = i;
     if (!e && n)
-        qsort_r(order, n, sizeof *order, compare_threads, (void *)c->reader);
+        qsort_r(order, n, sizeof *order, fsh_compare_threads, (void *)c->reader);
     for (unsigned i = 0; i < n && !e; i++) {
         const struct fsh_thread_info *t = fsh_reader_thread(c->reader, order[i]);
         struct fsh_visitor visitor = {c, add_decision, add_event};

@@ -85,3 +85,16 @@ json_object *fsh_decision_json(const struct fsh_reader *reader, const struct fsh
         put_fault(o, reader, d);
     return o;
 }
+
+int fsh_compare_threads(const void *a, const void *b, void *arg) {
+    const struct fsh_reader *reader = arg;
+    const struct fsh_thread_info *x = fsh_reader_thread(reader, *(const unsigned *)a),
+                                 *y = fsh_reader_thread(reader, *(const unsigned *)b);
+    if (x->process_key != y->process_key)
+        return x->process_key < y->process_key ? -1 : 1;
+    if (x->key != y->key)
+        return x->key < y->key ? -1 : 1;
+    if (x->image != y->image)
+        return x->image < y->image ? -1 : 1;
+    return x->number < y->number ? -1 : x->number > y->number;
+}

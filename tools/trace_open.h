@@ -13,4 +13,8 @@ bool fsh_trace_complete(const struct fsh_reader *reader, bool say);
 struct json_object;
 struct json_object *fsh_decision_json(const struct fsh_reader *reader, const struct fsh_decision *decision);
 
+/* For qsort_r: numbers of threads, in the order of process, thread and image; `arg` is the reader. The same for runs that are
+ * alike. */
+int fsh_compare_threads(const void *a, const void *b, void *arg);
+
 #endif

@@ -543,8 +543,16 @@ static size_t whole_pages(size_t n) {
 /* Opens the doors of a map in a module: stubs first, then all jumps while the text can be written. NULL or what went wrong. */
 static const char *install(const struct fsh_sitemap *map, const struct module *m) {
     unsigned n = 0;
-    for (uint32_t i = 0; i < map->n; i++)
-        n += is_wanted(&map->entries[i]) && is_right(&map->entries[i], m);
+    uintptr_t low = UINTPTR_MAX, high = 0;
+    for (uint32_t i = 0; i < map->n; i++) {
+        const struct fsh_site_entry *e = &map->entries[i];
+        if (!is_wanted(e) || !is_right(e, m))
+            continue;
+        uintptr_t window = m->base + e->at - e->before;
+        low = window < low ? window : low;
+        high = window + e->size > high ? window + e->size : high;
+        n++;
+    }
     if (!n)
         return NULL;
     const size_t code = whole_pages((size_t)n * STUB), data = whole_pages(n * sizeof(struct fsh_site) + sizeof(void *));
@@ -555,15 +563,6 @@ static const char *install(const struct fsh_sitemap *map, const struct module *m
     struct fsh_site *site = (void *)(entry + 1);
     uint8_t *stub = memory;
     *entry = fsh_site_entry;
-    uintptr_t low = UINTPTR_MAX, high = 0;
-    for (uint32_t i = 0; i < map->n; i++) {
-        const struct fsh_site_entry *e = &map->entries[i];
-        if (!is_wanted(e) || !is_right(e, m))
-            continue;
-        uintptr_t window = m->base + e->at - e->before;
-        low = window < low ? window : low;
-        high = window + e->size > high ? window + e->size : high;
-    }
     low &= ~(uintptr_t)(FSH_PAGE - 1);
     high = whole_pages(high);
     if (fsh_sys3(SYS_mprotect, low, high - low, PROT_READ | PROT_WRITE | PROT_EXEC) < 0) {
