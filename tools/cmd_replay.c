@@ -126,7 +126,7 @@ static bool has_sites(const struct replay *replay) {
     for (unsigned i = 0; i < fsh_reader_threads(replay->recorded); i++)
         if (fsh_reader_walk_thread(replay->recorded, i, &visitor) > 0)
             return true;
-    fsh_warn("%s has no call stacks, and can't be replayed by site; record it with key = site", replay->path);
+    fsh_warn("%s has no call stacks, and can't be replayed by site; record it with stacks = all, or key = site", replay->path);
     return false;
 }
 

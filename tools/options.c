@@ -19,6 +19,7 @@ static const struct {
     {{'p', "profile", "PROFILE", "a profile: a path, or the name of one that comes with faultshim; may be repeated"},
      COMMON_PROFILE},
     {{'r', "rule", "RULE", "a rule in one argument: 'calls=@file.sync fault=error:EIO'; may be repeated"}, COMMON_PROFILE},
+    {{257, "set", "KEY=VALUE", "a key of [faultshim], as in stacks=faults; may be repeated"}, COMMON_PROFILE},
     {{'s', "seed", "SEED", "the seed of all draws; drawn and recorded if absent"}, COMMON_SEED},
     {{'o', "trace", "FILE", "the trace (default " FSH_DEFAULT_TRACE ")"}, COMMON_TRACE},
     {{256, "json", NULL, "output for machines"}, COMMON_JSON},
@@ -27,7 +28,7 @@ static const struct {
     {{ID_VERSION, "version", NULL, "show the version"}, 0},
 };
 
-enum { ID_JSON = 256, SHARED = sizeof shared / sizeof *shared };
+enum { ID_JSON = 256, ID_SET, SHARED = sizeof shared / sizeof *shared };
 
 static const struct fsh_option *shared_option(const struct fsh_usage *usage, unsigned i) {
     unsigned need = shared[i].common;
@@ -102,6 +103,8 @@ static bool take_shared(struct fsh_common *common, int id, const char *value) {
         return append(&common->profiles, &common->n_profiles, value);
     case 'r':
         return append(&common->rules, &common->n_rules, value);
+    case ID_SET:
+        return append(&common->keys, &common->n_keys, value);
     case 's':
         return take_seed(common, value);
     case 'o':
@@ -172,6 +175,7 @@ int fsh_options(int argc, char **argv, const struct fsh_usage *usage, struct fsh
 void fsh_common_free(struct fsh_common *common) {
     free(common->profiles);
     free(common->rules);
+    free(common->keys);
 }
 
 bool fsh_option_count(const char *what, const char *value, uint64_t *out) {

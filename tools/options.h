@@ -26,8 +26,8 @@ struct fsh_usage {
 };
 
 struct fsh_common {
-    const char **profiles, **rules; /* -p and -r, in order */
-    unsigned n_profiles, n_rules;
+    const char **profiles, **rules, **keys; /* -p, -r and --set, in order */
+    unsigned n_profiles, n_rules, n_keys;
     bool has_seed, json, quiet;
     uint64_t seed;
     const char *trace; /* NULL if not given */

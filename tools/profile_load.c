@@ -142,6 +142,17 @@ static bool add_rule(struct text *t, const char *rule, unsigned number) {
     return good;
 }
 
+/* KEY=VALUE of [faultshim]. */
+static bool add_key(struct text *t, const char *key, unsigned number) {
+    char source[32];
+    snprintf(source, sizeof source, "--set %u", number);
+    if (!strchr(key, '=') || strpbrk(key, "\r\n;")) {
+        fsh_warn("--set '%s' is no key and value; write KEY=VALUE, as in stacks=faults", key);
+        return false;
+    }
+    return add_line(t, ";@source ", source) && add_line(t, "[faultshim]\n", key);
+}
+
 /* --- parsing --- */
 
 static bool choose_seed(struct fsh_loaded *l, const struct fsh_common *common) {
@@ -215,6 +226,8 @@ static bool join_and_parse(struct fsh_loaded *l, const struct fsh_common *common
         good = add_profile(&t, common->profiles[i]);
     for (unsigned i = 0; good && i < common->n_rules; i++)
         good = add_rule(&t, common->rules[i], i + 1);
+    for (unsigned i = 0; good && i < common->n_keys; i++)
+        good = add_key(&t, common->keys[i], i + 1);
     l->text = t.data;
     l->len = t.len;
     return good && parse(l, arena, "profile") && choose_seed(l, common);

@@ -548,7 +548,8 @@ static void note_needs(struct fsh_plan *plan, const struct fsh_rule *rule, unsig
             rule->faults[i].kind == FAULT_BLACKHOLE || rule->faults[i].kind == FAULT_REPLY || rule->faults[i].kind == FAULT_REORDER;
         plan->moves_links |= rule->faults[i].kind == FAULT_REPLY || rule->faults[i].kind == FAULT_BLACKHOLE;
     }
-    plan->needs_stacks |= key == KEY_SITE || looks_at_stack(rule) || fault == FAULT_ONCE_PER_STACK;
+    plan->needs_stacks |=
+        plan->profile->options.stacks != STACKS_OFF || key == KEY_SITE || looks_at_stack(rule) || fault == FAULT_ONCE_PER_STACK;
     plan->needs_files_settled |= fault == FAULT_QUOTA || fault == FAULT_BAD_SECTOR;
     plan->needs_live_bytes |= fault == FAULT_BUDGET;
     plan->has_clocks |= fsh_fault_keeps_time(fault);
@@ -618,10 +619,10 @@ static void give_shapes(struct fsh_plan *plan) {
             for (unsigned i = 0; i < list->n; i++)
                 below += (list->v[i].flags & CAND_BELOW) != 0;
             list->is_mixed = below > 0 && below < list->n;
-            list->shape = long_way || list->is_mixed                                              ? SHAPE_MIXED
-                          : all_are(list, KEY_THREAD, CAND_CONTINUE | CAND_BELOW)                 ? SHAPE_THREAD
-                          : all_are(list, KEY_RESOURCE, CAND_CONTINUE | CAND_FILTER | CAND_BELOW) ? SHAPE_RESOURCE
-                                                                                                  : SHAPE_MIXED;
+            list->shape = long_way || plan->profile->options.stacks == STACKS_ALL || list->is_mixed ? SHAPE_MIXED
+                          : all_are(list, KEY_THREAD, CAND_CONTINUE | CAND_BELOW)                   ? SHAPE_THREAD
+                          : all_are(list, KEY_RESOURCE, CAND_CONTINUE | CAND_FILTER | CAND_BELOW)   ? SHAPE_RESOURCE
+                                                                                                    : SHAPE_MIXED;
         }
 }
 

@@ -94,6 +94,7 @@ enum fsh_trace_mode { TRACE_ALL, TRACE_FAULTS, TRACE_OFF };
 enum fsh_children { CHILDREN_FOLLOW, CHILDREN_SKIP };
 enum fsh_headstart { HEADSTART_NONE, HEADSTART_TIME, HEADSTART_CALLS, HEADSTART_LISTEN };
 enum fsh_io_uring { IO_URING_REFUSE, IO_URING_ALLOW };
+enum fsh_stacks { STACKS_OFF, STACKS_FAULTS, STACKS_ALL };
 enum fsh_unit_of_phase { UNIT_OPEN, UNIT_TIME, UNIT_OPS };
 enum fsh_event_kind { EVENT_NONE, EVENT_FIRED, EVENT_MARK };
 enum fsh_raise { RAISE_NOT, RAISE_TO, RAISE_BY };
@@ -218,7 +219,7 @@ struct fsh_rule {
 struct fsh_options {
     uint64_t seed;
     bool has_seed;
-    uint8_t trace, clock, children, headstart, doors, io_uring;
+    uint8_t trace, clock, children, headstart, doors, io_uring, stacks;
     uint8_t doors_in;          /* DOORS_IN_ */
     uint64_t headstart_amount; /* ns or calls */
     uint64_t trace_limit;
@@ -295,7 +296,7 @@ struct fsh_plan {
     unsigned n_slots;
     bool armed[FSH_CALLS];    /* some kind has a candidate */
     bool needs_descriptors;   /* some rule considers files, sockets or pipes: descriptors are kept track of */
-    bool needs_stacks;        /* some rule is keyed by site */
+    bool needs_stacks;        /* some rule is keyed by site or looks at stacks, or the trace holds them */
     bool needs_links;         /* some fault leaves something behind on a connection */
     bool has_detours;         /* some fault makes waiting for descriptors another thing */
     bool moves_links;         /* some fault leads descriptors elsewhere: waits that another thread began are to notice */

@@ -94,6 +94,11 @@ bool fsh_read_T_IO_URING(struct parse *p, const struct key *key, void *field, st
     return choose(p, key, field, value, words, COUNT(words), "refuse or allow");
 }
 
+bool fsh_read_T_STACKS(struct parse *p, const struct key *key, void *field, struct fsh_word value) {
+    static const char *const words[] = {[STACKS_OFF] = "off", [STACKS_FAULTS] = "faults", [STACKS_ALL] = "all"};
+    return choose(p, key, field, value, words, COUNT(words), "off, faults or all");
+}
+
 bool fsh_read_T_STICKY(struct parse *p, const struct key *key, void *field, struct fsh_word value) {
     static const char *const words[] = {[STICKY_NO] = "no", [STICKY_RESOURCE] = "resource", [STICKY_RULE] = "rule"};
     return choose(p, key, field, value, words, COUNT(words), "no, resource or rule");

@@ -602,17 +602,28 @@ static struct fsh_hit *pass_around(struct fsh_thread *t, const struct call *c) {
     return &t->hit;
 }
 
+/* For a trace with call stacks. Not of calls that no rule was asked about. */
+static COLD void note_site(struct fsh_thread *t, const struct round *round, struct call *c) {
+    uint8_t stacks = fsh_shim.plan->profile->options.stacks;
+    if (!c->site && (t->hit.n || (stacks == STACKS_ALL && round->rules)))
+        c->site = fsh_stack_site(t);
+}
+
 /* The decision is made: faults are handed over, a pass is one byte in the trace. */
-static struct fsh_hit *conclude(struct fsh_thread *t, struct round *round, const struct fsh_candidates *list,
-                                const struct call *c) {
+static struct fsh_hit *conclude(struct fsh_thread *t, struct round *round, const struct fsh_candidates *list, struct call *c) {
     const struct fsh_link *link = UNLIKELY(fsh_shim.plan->needs_links) ? link_met(c) : NULL;
     if (UNLIKELY(!list->n && !link))
         return pass_around(t, c);
+    bool stacks = fsh_shim.plan->profile->options.stacks != STACKS_OFF;
+    if (UNLIKELY(stacks))
+        note_site(t, round, c);
     if (UNLIKELY(fsh_shim.replays))
         follow_script(t, round, c);
     look_at_the_clock();
     if (UNLIKELY(link))
         join_link(&t->hit, round, link, c);
+    if (UNLIKELY(stacks)) /* what a replay or a link has added */
+        note_site(t, round, c);
     t->pen.calls[c->call]++;
     if (UNLIKELY(t->hit.n))
         return hand_over(t, round, list, c);

@@ -890,7 +890,7 @@ int fsh_session_start(char **env) {
     if (fsh_shim.plan->profile->options.children == CHILDREN_SKIP)
         let_children_go(env);
     if (fsh_shim.plan->needs_stacks && !fsh_stack_start())
-        fsh_say("libunwind.so.8 cannot be loaded: rules that look at call stacks never fire", "", "");
+        fsh_say("libunwind.so.8 cannot be loaded: the trace has no call stacks, rules that look at them never fire", "", "");
     const char *file;
     e = fsh_state_start(&file);
     if (e) {

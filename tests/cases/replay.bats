@@ -122,6 +122,19 @@ END
   run fs replay --mode site c.trace
   [ "$status" -eq 125 ]
   [[ $output == *"no call stacks"* ]]
+  # stacks in the trace will do
+  fs run -q -o d.trace --set stacks=all -r 'calls=write path=data nth=2,3 fault=error:EIO' -- ./places >second
+  fs verify -q d.trace
+  run fs replay -q --mode site -o e.trace d.trace -- ./moved
+  [ "$status" -eq 0 ]
+  [ "$(sort <<<"$output")" = "$(sort second)" ]
+  # those of faults alone are in the trace, and not enough for that
+  fs run -q -o f.trace --set stacks=faults -r 'calls=write path=data nth=2,3 fault=error:EIO' -- ./places >third
+  cmp second third
+  fs verify -q f.trace
+  run fs run --set stacks=some -r 'calls=write fault=error:EIO' -- ./places
+  [ "$status" -eq 125 ]
+  [[ $output == *"--set 1:2: stacks has no 'some'; write off, faults or all"* ]]
   run fs replay --mode other c.trace
   [ "$status" -eq 125 ]
 }

@@ -414,7 +414,7 @@ END
   echo nothing >lib/libunwind.so.8
   environment+=(LD_LIBRARY_PATH="$place/lib")
   run_say 'calls=write stack=main fault=error:EIO' on:file write
-  says "faultshim: libunwind.so.8 cannot be loaded: rules that look at call stacks never fire" "write 100"
+  says "faultshim: libunwind.so.8 cannot be loaded: the trace has no call stacks, rules that look at them never fire" "write 100"
 }
 
 @test "enabled-no-leaves-a-rule-out" {
