@@ -79,7 +79,7 @@ void fsh_put_json(FILE *out, const char *text) {
         else if (*p < 0x20 || *p == 0x7f)
             fprintf(out, "\\u%04x", *p);
         else if (len == 0)
-            fputs("\\ufffd", out);
+            fputs("\xef\xbf\xbd", out);
         else
             fwrite_unlocked(p, 1, len, out);
         p += len ? len : 1;
