@@ -10,9 +10,10 @@
 #include "commands.h"
 #include "out.h"
 #include "select.h"
+#include "symbolize.h"
 #include "trace_open.h"
 
-enum { ID_HEAD = 300, ID_TAIL, ID_EVENTS, ID_CSV, ID_AS_PROFILE, OUT_BUFFER = 1 << 20 };
+enum { ID_HEAD = 300, ID_TAIL, ID_EVENTS, ID_CSV, ID_AS_PROFILE, ID_STACKS, OUT_BUFFER = 1 << 20 };
 
 static const struct fsh_option own_options[] = {
     SELECT_OPTIONS,
@@ -21,6 +22,7 @@ static const struct fsh_option own_options[] = {
     {ID_EVENTS, "events", NULL, "processes, threads, forks, execs, phases, changes and marks too"},
     {'c', "count", NULL, "a table of counts instead"},
     {ID_CSV, "csv", NULL, "comma-separated values"},
+    {ID_STACKS, "stacks", NULL, "call stacks too, by function, file and line, where the trace has them"},
     {ID_AS_PROFILE, "as-profile", NULL, "the faults as a profile of exact rules, which brings them back"},
 };
 
@@ -44,12 +46,14 @@ struct log {
     struct fsh_common common;
     struct fsh_select select;
     struct fsh_reader *reader;
-    bool has_head, has_tail, events, counts, csv, as_profile;
+    bool has_head, has_tail, events, counts, csv, as_profile, stacks;
     uint64_t head, tail;
     enum form form;
     uint64_t lines; /* selected so far */
     uint64_t skip;  /* lines that are left out before the tail */
     FILE *out;
+    struct fsh_symbols *symbols; /* NULL without --stacks */
+    bool has_stacks;             /* some line had one */
 
     struct count *by_call;
     uint64_t *by_error; /* [call][error]: see error_column */
@@ -119,15 +123,26 @@ static void text_line(const struct log *log, const struct fsh_decision *d) {
             fputs_unlocked(" lasting", out);
     }
     putc_unlocked('\n', out);
+    if (log->symbols)
+        fsh_put_stack(out, log->symbols, log->reader, d->thread, d->site, "             | ");
 }
 
 /* --- JSON lines, CSV --- */
 
+/* NULL without --stacks, and without a stack. */
+static json_object *stack_json(const struct log *log, const struct fsh_decision *d) {
+    return log->symbols ? fsh_stack_json(log->symbols, log->reader, d->thread, d->site) : NULL;
+}
+
 static void json_line(const struct log *log, const struct fsh_decision *d) {
     FILE *out = log->out;
     const struct fsh_thread_info *t = fsh_reader_thread(log->reader, d->thread);
+    json_object *stack = stack_json(log, d);
     if (d->fault) {
-        fsh_put_object(out, fsh_decision_json(log->reader, d));
+        json_object *o = fsh_decision_json(log->reader, d);
+        if (stack)
+            json_object_object_add(o, "stack", stack);
+        fsh_put_object(out, o);
         return;
     }
     fputs_unlocked("{\"process\":", out);
@@ -147,7 +162,13 @@ static void json_line(const struct log *log, const struct fsh_decision *d) {
         fputs_unlocked("null", out);
     fputs_unlocked(",\"size\":", out);
     put_number(out, d->size);
-    fputs_unlocked(",\"outcome\":\"pass\"}\n", out);
+    fputs_unlocked(",\"outcome\":\"pass\"", out);
+    if (stack) {
+        fputs_unlocked(",\"stack\":", out);
+        fputs_unlocked(json_object_to_json_string_ext(stack, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE), out);
+        json_object_put(stack);
+    }
+    fputs_unlocked("}\n", out);
 }
 
 static void csv_text(FILE *out, const char *text) {
@@ -198,8 +219,10 @@ static int show_decision(void *arg, const struct fsh_decision *d) {
     int stop = 0;
     if (!fsh_selected(&log->select, d))
         return 0;
-    if (is_shown(log, &stop))
+    if (is_shown(log, &stop)) {
         line_of[log->form](log, d);
+        log->has_stacks |= d->site != 0;
+    }
     return stop || ferror_unlocked(log->out) ? 1 : 0;
 }
 
@@ -375,6 +398,8 @@ static int show_lines(struct log *log) {
         fputs("time,process,thread,n,call,resource,size,outcome,rule,fault,errno,amount,key,ordinal,draw\n", log->out);
     struct fsh_visitor visitor = {log, show_decision, with_events ? show_event : NULL};
     int e = log->has_head && log->head == 0 ? 0 : fsh_reader_walk(log->reader, &visitor);
+    if (log->symbols && !log->has_stacks && !log->common.quiet)
+        fsh_warn("nothing that is shown has a call stack; record with --set stacks=faults, or =all");
     return e < 0 ? fsh_fail(EXIT_TROUBLE, "reading the trace failed: %s", strerror(-e)) : 0;
 }
 
@@ -543,6 +568,9 @@ static bool take(void *arg, int id, const char *value) {
     case ID_AS_PROFILE:
         log->as_profile = true;
         return true;
+    case ID_STACKS:
+        log->stacks = true;
+        return true;
     default:
         log->csv = true;
         return true;
@@ -559,9 +587,12 @@ static int show(struct log *log, const char *path) {
     log->form = log->common.json ? FORM_JSON : log->csv ? FORM_CSV : FORM_TEXT;
     if (!log->common.quiet)
         fsh_trace_complete(log->reader, true);
-    if (fsh_select_prepare(&log->select, log->reader))
+    if (log->stacks && !(log->symbols = fsh_symbols_new()))
+        fsh_warn("out of memory");
+    else if (fsh_select_prepare(&log->select, log->reader))
         status = log->as_profile ? show_profile(log, path) : log->counts ? show_counts(log) : show_lines(log);
     fsh_select_free(&log->select);
+    fsh_symbols_free(log->symbols);
     fsh_reader_close(log->reader);
     return fsh_out_finish(status);
 }

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <json-c/json.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "faults.h"
@@ -85,6 +86,21 @@ void fsh_put_json(FILE *out, const char *text) {
         p += len ? len : 1;
     }
     putc_unlocked('"', out);
+}
+
+json_object *fsh_json_text(const char *text) {
+    char *clean = malloc(3 * strlen(text) + 1), *to = clean;
+    if (!clean)
+        return NULL;
+    for (const unsigned char *p = (const unsigned char *)text; *p;) {
+        unsigned len = utf8_length(p);
+        memcpy(to, len ? (const char *)p : "\xef\xbf\xbd", len ? len : 3);
+        to += len ? len : 3;
+        p += len ? len : 1;
+    }
+    json_object *o = json_object_new_string_len(clean, (int)(to - clean));
+    free(clean);
+    return o;
 }
 
 void fsh_put_object(FILE *out, struct json_object *object) {

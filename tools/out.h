@@ -18,8 +18,10 @@ int fsh_out_finish(int status);
 void fsh_put_safe(FILE *out, const char *text);
 /* As a JSON string with its quotes; bytes that are no UTF-8 become U+FFFD. */
 void fsh_put_json(FILE *out, const char *text);
-/* Prints a json-c object on one line, and gives it back. */
+/* The same as a json-c object. json-c alone would pass such bytes on. */
 struct json_object;
+struct json_object *fsh_json_text(const char *text);
+/* Prints a json-c object on one line, and gives it back. */
 void fsh_put_object(FILE *out, struct json_object *object);
 /* "4 decisions", "1 decision" */
 const char *fsh_plural(uint64_t n);

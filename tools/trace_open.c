@@ -59,8 +59,8 @@ static json_object *seconds(uint64_t ns) {
 
 static void put_fault(json_object *o, const struct fsh_reader *reader, const struct fsh_decision *d) {
     char number[16];
-    put(o, "rule", json_object_new_string(fsh_reader_rule_name(reader, d->rule)));
-    put(o, "fault", json_object_new_string(fsh_reader_fault_name(reader, d->fault_kind)));
+    put(o, "rule", fsh_json_text(fsh_reader_rule_name(reader, d->rule)));
+    put(o, "fault", fsh_json_text(fsh_reader_fault_name(reader, d->fault_kind)));
     put(o, "errno", d->error ? json_object_new_string(fsh_errno_text(d->error, number)) : NULL);
     bool is_signed;
     int64_t amount = fsh_amount_of(reader, d, &is_signed);
@@ -73,12 +73,12 @@ static void put_fault(json_object *o, const struct fsh_reader *reader, const str
 json_object *fsh_decision_json(const struct fsh_reader *reader, const struct fsh_decision *d) {
     const struct fsh_thread_info *t = fsh_reader_thread(reader, d->thread);
     json_object *o = json_object_new_object();
-    put(o, "process", json_object_new_string(t->process));
-    put(o, "thread", json_object_new_string(t->name));
+    put(o, "process", fsh_json_text(t->process));
+    put(o, "thread", fsh_json_text(t->name));
     put(o, "n", json_object_new_uint64(d->n));
     put(o, "time", seconds(d->time));
-    put(o, "call", json_object_new_string(fsh_reader_call_name(reader, d->call)));
-    put(o, "resource", d->resource ? json_object_new_string(fsh_resource_name(reader, d->resource)) : NULL);
+    put(o, "call", fsh_json_text(fsh_reader_call_name(reader, d->call)));
+    put(o, "resource", d->resource ? fsh_json_text(fsh_resource_name(reader, d->resource)) : NULL);
     put(o, "size", json_object_new_uint64(d->size));
     put(o, "outcome", json_object_new_string(d->fault ? "fault" : "pass"));
     if (d->fault)

@@ -262,11 +262,32 @@ static int add_resource(struct fsh_reader *r, struct fsh_get get) {
 static int add_site(struct fsh_reader *r, struct fsh_get get) {
     struct fsh_site_info site = {.number = fsh_get_varint(&get)};
     site.key = fsh_get_u64(&get);
+    site.n_frames = (unsigned)fsh_get_below(&get, FSH_RECORD_MAX);
+    if (get.bad)
+        return 0;
+    site.frames = get.p;
+    site.end = get.end;
+    for (unsigned i = 0; i < site.n_frames && !get.bad; i++)
+        fsh_get_frame(&get);
     if (get.bad)
         return 0;
     if (!grow(&r->sites, &r->sites_room, r->n_sites, sizeof site))
         return -ENOMEM;
     r->sites[r->n_sites++] = site;
+    return 0;
+}
+
+static int add_module(struct fsh_reader *r, const struct fsh_thread_info *info, struct fsh_get get) {
+    struct fsh_module_info m = {.process_key = info->process_key, .image = info->image};
+    struct fsh_text name = fsh_get_text(&get), path = fsh_get_text(&get);
+    m.build_id = fsh_get_text(&get);
+    if (get.bad)
+        return 0;
+    if (!grow(&r->modules, &r->modules_room, r->n_modules, sizeof m))
+        return -ENOMEM;
+    m.name = keep(r, name);
+    m.path = keep(r, path);
+    r->modules[r->n_modules++] = m;
     return 0;
 }
 
@@ -292,6 +313,8 @@ static int define(struct fsh_reader *r, struct fsh_thread_info *info, const stru
         return add_resource(r, fsh_fields_of(rec));
     case OP_SITE:
         return add_site(r, fsh_fields_of(rec));
+    case OP_MODULE:
+        return add_module(r, info, fsh_fields_of(rec));
     case OP_THREAD:
         name_thread(r, info, fsh_fields_of(rec));
         return 0;
@@ -457,6 +480,39 @@ static int compare_sites(const void *a, const void *b) {
     return x->number < y->number ? -1 : x->number > y->number;
 }
 
+/* In order of process and name; what is equal was told by several threads. */
+static int compare_modules(const void *a, const void *b) {
+    const struct fsh_module_info *x = a, *y = b;
+    if (x->process_key != y->process_key)
+        return x->process_key < y->process_key ? -1 : 1;
+    if (x->image != y->image)
+        return x->image < y->image ? -1 : 1;
+    int c = strcmp(x->name, y->name);
+    c = c ? c : strcmp(x->path, y->path);
+    if (c || x->build_id.len != y->build_id.len)
+        return c ? c : x->build_id.len < y->build_id.len ? -1 : 1;
+    return x->build_id.len ? memcmp(x->build_id.data, y->build_id.data, x->build_id.len) : 0;
+}
+
+static void order_modules(struct fsh_reader *r) {
+    size_t n = 0;
+    if (r->n_modules)
+        qsort(r->modules, r->n_modules, sizeof *r->modules, compare_modules);
+    for (size_t i = 0; i < r->n_modules; i++)
+        if (!n || compare_modules(&r->modules[n - 1], &r->modules[i]) != 0)
+            r->modules[n++] = r->modules[i];
+    r->n_modules = n;
+}
+
+/* Each thread tells the sites that it meets. */
+static void drop_known_sites(struct fsh_reader *r) {
+    size_t n = 0;
+    for (size_t i = 0; i < r->n_sites; i++)
+        if (!n || r->sites[n - 1].number != r->sites[i].number)
+            r->sites[n++] = r->sites[i];
+    r->n_sites = n;
+}
+
 static int compare_identities(const struct fsh_process_info *x, const struct fsh_process_info *y) {
     if (x->key != y->key)
         return x->key < y->key ? -1 : 1;
@@ -475,6 +531,8 @@ static int put_in_order(struct fsh_reader *r) {
         qsort(r->resources, r->n_resources, sizeof *r->resources, compare_resources);
     if (r->n_sites)
         qsort(r->sites, r->n_sites, sizeof *r->sites, compare_sites);
+    drop_known_sites(r);
+    order_modules(r);
     r->by_key = calloc(r->n_processes + 1, sizeof *r->by_key);
     if (!r->by_key)
         return -ENOMEM;
@@ -601,6 +659,7 @@ void fsh_reader_close(struct fsh_reader *r) {
     free(r->by_key);
     free(r->resources);
     free(r->sites);
+    free(r->modules);
     free(r->calls);
     free(r->faults);
     free(r->rules);
@@ -682,6 +741,32 @@ const struct fsh_site_info *fsh_reader_site(const struct fsh_reader *r, uint64_t
     if (!number || !r->n_sites)
         return NULL;
     return bsearch(&wanted, r->sites, r->n_sites, sizeof wanted, compare_sites);
+}
+
+static int compare_place(const struct fsh_module_info *m, const struct fsh_thread_info *t, struct fsh_text name) {
+    if (m->process_key != t->process_key)
+        return m->process_key < t->process_key ? -1 : 1;
+    if (m->image != t->image)
+        return m->image < t->image ? -1 : 1;
+    size_t len = strlen(m->name);
+    int c = memcmp(m->name, name.data, len < name.len ? len : name.len);
+    return c ? c : (len > name.len) - (len < name.len);
+}
+
+const struct fsh_module_info *fsh_reader_module(const struct fsh_reader *r, unsigned thread, struct fsh_text name) {
+    const struct fsh_thread_info *t = fsh_reader_thread(r, thread);
+    size_t lo = 0, hi = r->n_modules;
+    while (lo < hi) {
+        size_t mid = lo + (hi - lo) / 2;
+        if (compare_place(&r->modules[mid], t, name) < 0)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    if (lo == r->n_modules || compare_place(&r->modules[lo], t, name) != 0)
+        return NULL;
+    bool alone = lo + 1 == r->n_modules || compare_place(&r->modules[lo + 1], t, name) != 0;
+    return alone ? &r->modules[lo] : NULL;
 }
 
 int fsh_reader_totals(const struct fsh_reader *r, struct fsh_totals *totals) {

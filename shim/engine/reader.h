@@ -36,6 +36,21 @@ struct fsh_resource_info {
 
 struct fsh_site_info {
     uint64_t number, key;
+    unsigned n_frames;
+    const uint8_t *frames, *end; /* as they stand in the stream: for fsh_get_frame */
+};
+
+/* One frame of a call stack: where it returns to. */
+struct fsh_frame {
+    struct fsh_text module;
+    uint64_t offset;
+};
+
+struct fsh_module_info {
+    uint64_t process_key;
+    uint32_t image;
+    const char *name, *path; /* path: "" if it is not known */
+    struct fsh_text build_id;
 };
 
 /* A rule that considered a decision. `ordinal` is known for faults only. */
@@ -109,6 +124,8 @@ const struct fsh_process_info *fsh_reader_process_by_key(const struct fsh_reader
 /* NULL if its record was lost. */
 const struct fsh_resource_info *fsh_reader_resource(const struct fsh_reader *reader, uint64_t number);
 const struct fsh_site_info *fsh_reader_site(const struct fsh_reader *reader, uint64_t number);
+/* The module of that name in the process that the thread (an index) belongs to. NULL if it was not told, or if there are two. */
+const struct fsh_module_info *fsh_reader_module(const struct fsh_reader *reader, unsigned thread, struct fsh_text name);
 
 /* All of one thread, in order. */
 int fsh_reader_walk_thread(const struct fsh_reader *reader, unsigned index, const struct fsh_visitor *visitor);
@@ -131,5 +148,7 @@ struct fsh_get {
 uint64_t fsh_get_u64(struct fsh_get *get);
 uint64_t fsh_get_varint(struct fsh_get *get);
 struct fsh_text fsh_get_text(struct fsh_get *get);
+/* The frames of a site, innermost first: from {.p = site->frames, .end = site->end}, n_frames times. */
+struct fsh_frame fsh_get_frame(struct fsh_get *get);
 
 #endif

@@ -51,6 +51,8 @@ struct fsh_reader {
     size_t n_resources, resources_room;
     struct fsh_site_info *sites;
     size_t n_sites, sites_room;
+    struct fsh_module_info *modules;
+    size_t n_modules, modules_room;
     struct chunk *chunks;
 };
 

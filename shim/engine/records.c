@@ -40,6 +40,12 @@ struct fsh_text fsh_get_text(struct fsh_get *get) {
     return text;
 }
 
+struct fsh_frame fsh_get_frame(struct fsh_get *get) {
+    struct fsh_frame frame = {.module = fsh_get_text(get)};
+    frame.offset = fsh_get_varint(get);
+    return frame;
+}
+
 uint64_t fsh_get_below(struct fsh_get *get, uint64_t limit) {
     uint64_t v = fsh_get_varint(get);
     if (v >= limit)

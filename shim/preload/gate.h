@@ -15,7 +15,7 @@
 #include "schedule.h"
 #include "trace.h"
 
-enum { FSH_VERDICTS = 4, FSH_SITES_SEEN = 64 }; /* faults that `continue = yes` can put on one call */
+enum { FSH_VERDICTS = 4, FSH_SITES_SEEN = 64, FSH_MODULES_SEEN = 64 }; /* faults that `continue = yes` can put on one call */
 enum { FSH_SCRATCH = 3 };
 
 /* A decision that fired. */
@@ -67,8 +67,9 @@ struct fsh_thread {
     uint32_t marks;      /* of fsh_control: those before it are told */
     uint64_t next_phase; /* ns: until then no phase that is measured by time changes */
     struct fsh_levels levels;
-    uint64_t sites[FSH_SITES_SEEN]; /* call sites that the trace knows from this thread */
-    char (*scratch)[FSH_PATH_MAX];  /* FSH_SCRATCH paths: stacks of signal handlers have no room for them */
+    uint64_t sites[FSH_SITES_SEEN];     /* call sites that the trace knows from this thread */
+    uint64_t modules[FSH_MODULES_SEEN]; /* modules of these sites, likewise */
+    char (*scratch)[FSH_PATH_MAX];      /* FSH_SCRATCH paths: stacks of signal handlers have no room for them */
 };
 
 /* In a replay: a rule's fault that is about to be carried out held its call for so long when it was recorded. */

@@ -5,6 +5,7 @@
 #include <link.h>
 
 #include "functions.h"
+#include "modules.h"
 #include "session.h"
 
 #include "poison.h"
@@ -37,12 +38,6 @@ static struct frame frame_of(void *address) {
     return (struct frame){o.dlfo_link_map, (uint64_t)((char *)address - (char *)o.dlfo_map_start), (uintptr_t)address};
 }
 
-static const char *name_of(const struct link_map *map) {
-    const char *path = map->l_name && *map->l_name ? map->l_name : "program";
-    const char *last = strrchr(path, '/');
-    return last ? last + 1 : path;
-}
-
 static bool is_ours(const struct frame *f) {
     struct dl_find_object own;
     return f->map && _dl_find_object((void *)fsh_stack_site, &own) == 0 && own.dlfo_link_map == f->map;
@@ -63,12 +58,14 @@ static void record(struct fsh_thread *t, uint64_t key, const struct frame *frame
     if (*seen == key)
         return;
     *seen = key;
+    for (int i = 0; i < n; i++)
+        fsh_module_tell(t, frames[i].map, (const char *)frames[i].address - frames[i].offset);
     struct fsh_fields f = {.len = 0};
     fsh_put_varint(&f, key);
     fsh_put_u64(&f, key);
     fsh_put_varint(&f, (uint64_t)n);
     for (int i = 0; i < n; i++) {
-        const char *name = name_of(frames[i].map);
+        const char *name = fsh_module_name(frames[i].map);
         fsh_put_text(&f, name, strlen(name));
         fsh_put_varint(&f, frames[i].offset);
     }
@@ -104,7 +101,7 @@ uint64_t fsh_stack_site(struct fsh_thread *t) {
     const int n = c.n;
     uint64_t key = 0;
     for (int i = 0; i < n; i++) {
-        const char *name = name_of(frames[i].map);
+        const char *name = fsh_module_name(frames[i].map);
         key = fsh_fold(fsh_fold(key, fsh_hash(name, strlen(name))), frames[i].offset);
     }
     if (n)
@@ -117,7 +114,7 @@ uint64_t fsh_stack_site(struct fsh_thread *t) {
 /* "libc.so.6+0x26d68"; the program by its own name. */
 static void put_offset(char out[MODULE_NAME], const struct frame *f) {
     const char *program = strrchr(fsh_program_path(), '/');
-    const char *name = *f->map->l_name || !program ? name_of(f->map) : program + 1;
+    const char *name = *f->map->l_name || !program ? fsh_module_name(f->map) : program + 1;
     size_t n = strlen(name), at;
     if (n > MODULE_NAME - 20)
         n = MODULE_NAME - 20;

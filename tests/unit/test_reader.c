@@ -72,11 +72,40 @@ static void define(struct run *run) {
     fsh_put_text(&f, "", 0);
     fsh_pen_record(&run->pen, &run->session, OP_RESOURCE, f.bytes, f.len);
 
-    f.len = 0;
-    fsh_put_varint(&f, 5);
-    fsh_put_u64(&f, 0x517e);
-    fsh_put_varint(&f, 0);
-    fsh_pen_record(&run->pen, &run->session, OP_SITE, f.bytes, f.len);
+    for (int i = 0; i < 2; i++) { /* as two threads would */
+        f.len = 0;
+        fsh_put_text(&f, "libx.so", 7);
+        fsh_put_text(&f, "/lib/libx.so", 12);
+        fsh_put_text(&f, "\0\1\2", 3);
+        fsh_pen_record(&run->pen, &run->session, OP_MODULE, f.bytes, f.len);
+        f.len = 0;
+        fsh_put_varint(&f, 5);
+        fsh_put_u64(&f, 0x517e);
+        fsh_put_varint(&f, 2);
+        fsh_put_text(&f, "libx.so", 7);
+        fsh_put_varint(&f, 0x1234);
+        fsh_put_text(&f, "program", 7);
+        fsh_put_varint(&f, 0x5678);
+        fsh_pen_record(&run->pen, &run->session, OP_SITE, f.bytes, f.len);
+    }
+}
+
+static void check_site(const struct fsh_reader *r) {
+    const struct fsh_site_info *site = fsh_reader_site(r, 5);
+    assert_int_equal(site->key, 0x517e);
+    assert_int_equal(site->n_frames, 2);
+    struct fsh_get get = {.p = site->frames, .end = site->end};
+    struct fsh_frame frame = fsh_get_frame(&get);
+    assert_int_equal(frame.offset, 0x1234);
+    const struct fsh_module_info *m = fsh_reader_module(r, 0, frame.module);
+    assert_string_equal(m->path, "/lib/libx.so");
+    assert_int_equal(m->build_id.len, 3);
+    assert_memory_equal(m->build_id.data, "\0\1\2", 3);
+    frame = fsh_get_frame(&get);
+    assert_int_equal(frame.offset, 0x5678);
+    assert_null(fsh_reader_module(r, 0, frame.module)); /* never told */
+    assert_null(fsh_reader_module(r, 0, (struct fsh_text){"libx", 4}));
+    assert_null(fsh_reader_module(r, 0, (struct fsh_text){"libx.so\0x", 9}));
 }
 
 static void pass(struct run *run, uint64_t size) {
@@ -206,11 +235,11 @@ static void reads_definitions_and_a_fault(void **state) {
     assert_null(fsh_reader_process_by_key(r, 1, 1));
     assert_string_equal(fsh_reader_resource(r, 1)->name, "/data/x");
     assert_null(fsh_reader_resource(r, 2));
-    assert_int_equal(fsh_reader_site(r, 5)->key, 0x517e);
+    check_site(r);
     struct tally w = walk(r);
     assert_int_equal(w.decisions, 12);
     assert_int_equal(w.jumps, 0);
-    assert_int_equal(w.events, 4);
+    assert_int_equal(w.events, 7);
     assert_int_equal(w.fault.n, 11);
     assert_int_equal(w.fault.key, 10);
     assert_int_equal(w.fault.bytes, 13);
