@@ -191,7 +191,7 @@ static bool has_state(const struct fsh_rule *rule) {
 static enum answer facts_let(const struct work *w, const struct fsh_rule *rule, const struct fsh_candidate *cand,
                              const struct fsh_decision *d) {
     unsigned can = 0;
-    if (has_state(rule))
+    if (cand->flags & CAND_STATE)
         return UNKNOWN;
     for (unsigned variant = 0; variant < VARIANTS; variant++) {
         struct fsh_facts facts = facts_of(w, d, variant);

@@ -35,6 +35,9 @@ enum fsh_fail { F_ERRNO, F_NULL, F_MAP, F_NUMBER, F_EAI, F_HERR, F_HERR_R, F_RES
 /* How its door comes about: see calls.def. */
 enum fsh_door { DOOR_PLAIN, DOOR_HAND, DOOR_RAW, DOOR_PART };
 enum fsh_sleep { SLEEP_NONE, SLEEP_TIMESPEC, SLEEP_CLOCK, SLEEP_USEC, SLEEP_SEC };
+/* How a wait for something says for how long at most: milliseconds, a struct timespec or timeval, or the time when it is over, on
+ * CLOCK_REALTIME, on the clock in the argument before it, or on the condition variable's own clock. */
+enum fsh_wait { WAIT_NONE, WAIT_MS, WAIT_TS, WAIT_TV, WAIT_UNTIL, WAIT_UNTIL_CLOCK, WAIT_UNTIL_COND };
 
 /* Which argument is what: numbers from 1, 0 for none. */
 struct fsh_roles {
@@ -57,6 +60,8 @@ struct fsh_roles {
     uint8_t mflags;     /* MSG_ flags */
     uint8_t nfds;       /* number of descriptors or events: reported as the size */
     uint8_t sleeps;     /* enum fsh_sleep */
+    uint8_t waits;      /* enum fsh_wait */
+    uint8_t limit;      /* the time at most of what waits */
     uint8_t signo;      /* number of a signal that is sent */
     uint8_t status;     /* where a child's end is told: int *, siginfo_t * for waitid */
     uint8_t makes_pair; /* array that two new descriptors are put into */
@@ -71,6 +76,7 @@ struct fsh_roles {
     bool whole;         /* all or nothing: never short */
     bool always_done;   /* takes effect even when it reports a failure */
     bool kept;          /* what it did or made can't be taken back: no error-after */
+    bool spurious;      /* a wait that may end without anything having happened */
     bool observed;      /* counted and named, no fault fits */
     bool tracked;       /* success changes what is known of descriptors or names */
 };

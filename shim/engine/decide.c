@@ -35,6 +35,11 @@ static uint64_t sector_of(const struct fsh_fault_spec *spec, const struct fsh_fa
     return facts->direct && spec->limit < DIRECT_ALIGN ? DIRECT_ALIGN : spec->limit;
 }
 
+/* A sleep's size, or what a wait lasts at most. */
+static uint64_t time_of(const struct fsh_facts *facts) {
+    return fsh_calls[facts->call].roles.sleeps ? facts->size : facts->room;
+}
+
 /* Only for what the plan found to depend on the size. */
 static bool can_act(const struct fsh_fault_spec *spec, const struct fsh_facts *facts) {
     if (spec->kind == FAULT_STORM)
@@ -55,6 +60,8 @@ static bool can_act(const struct fsh_fault_spec *spec, const struct fsh_facts *f
         return facts->size > 0 && (facts->room > 0 || facts->forced);
     case FAULT_FSYNC_FAIL:
         return true;
+    case FAULT_EARLY:
+        return time_of(facts) > 0;
     default:
         break;
     }
@@ -352,7 +359,7 @@ void fsh_choose(const struct fsh_rule *rule, uint32_t alternatives, const struct
             verdict->amount = -verdict->amount;
         break;
     case FAULT_EARLY:
-        verdict->amount = (uint64_t)(((unsigned __int128)facts->size * draw_range(spec->amount, word3)) >> 32);
+        verdict->amount = (uint64_t)(((unsigned __int128)time_of(facts) * draw_range(spec->amount, word3)) >> 32);
         break;
     }
 }

@@ -17,7 +17,8 @@ struct fsh_facts {
     uint64_t alive;   /* connections that are open already: for storm */
     uint64_t size;    /* bytes asked for; messages, descriptors, or ns to sleep where the call has no bytes */
     /* What the state of the fault lets pass, in CAND_STATE candidates: bytes for quota and budget, 0 or 1 for descriptors and
-     * once-per-stack, bytes that can be read for bad-sector. A fault record has it in the place of `bytes`. */
+     * once-per-stack, bytes that can be read for bad-sector, ns that a wait lasts at most for early. A fault record has it in the
+     * place of `bytes`. */
     uint64_t room;
 };
 

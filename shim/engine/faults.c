@@ -159,11 +159,8 @@ bool fsh_fault_fits(enum fsh_fault_kind fault, enum fsh_call call, enum fsh_kind
         return (roles->makes_fd || roles->makes_pair) && fsh_call_allows(call, kind, EMFILE);
     case FIT_CLOCK:
         return class == C_TIME_READ || class == C_TIME_SLEEP || class == C_TIME_WAIT || class == C_TIME_TIMER;
-    case FIT_LATE:
-        return roles->sleeps != SLEEP_NONE || class == C_TIME_WAIT || fsh_call_polls(call) || call == CALL_mq_timedsend ||
-               call == CALL_mq_timedreceive;
-    case FIT_SLEEP:
-        return roles->sleeps != SLEEP_NONE;
+    case FIT_TIMED:
+        return roles->sleeps || roles->waits;
     default:
         return fits_socket((enum fsh_fit)fsh_faults[fault].fit, row, kind);
     }

@@ -19,7 +19,6 @@ enum fsh_fit {
     FIT_SHORT,   /* transfers that may legally be partial */
     FIT_DATA,    /* transfers through a buffer of the program's */
     FIT_LOST,    /* file writes, syncs, sending a signal */
-    FIT_SLEEP,   /* sleeps */
     FIT_PLACED,  /* file writes from a buffer of the program's */
     FIT_TORN,    /* the same */
     FIT_TWICE,   /* the same, without an offset */
@@ -41,7 +40,7 @@ enum fsh_fit {
     FIT_MAKES_FD,
     FIT_WAITS, /* waiting for a child */
     FIT_CLOCK, /* clocks, sleeps, timed waits and timers */
-    FIT_LATE,  /* sleeps and what waits for a time at most */
+    FIT_TIMED, /* sleeps and what waits for a time at most */
     FIT_NAMES, /* uname and what is made of it */
 };
 

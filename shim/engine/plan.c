@@ -103,6 +103,8 @@ static bool acts(const struct fsh_rule *rule, const struct fsh_fault_spec *spec,
         return false;
     if (spec->kind == FAULT_CORRUPT && spec->where != CORRUPT_EITHER)
         return spec->where == CORRUPT_STORED ? fsh_call_writes(call) : fsh_call_reads(call);
+    if (spec->kind == FAULT_EARLY && fsh_calls[call].roles.waits)
+        return rule->any_errno || fsh_calls[call].roles.spurious || fsh_call_allows(call, kind, EINTR);
     if (spec->kind == FAULT_LOSS)
         return kind == FSH_ON_DGRAM || spec->net.as != AS_NOTHING;
     return true;
@@ -266,6 +268,10 @@ static int check_named(const struct fsh_rule *rule, const struct fsh_fault_spec 
     const char *name = fsh_calls[call].name;
     if (fsh_calls[call].roles.observed)
         return refuse(error, rule, rule->calls[0].line, "%s is only observed, no fault fits it; leave it out", name);
+    if (!call_fits(rule, spec, 0, selection, call) && spec->kind == FAULT_EARLY && fsh_calls[call].roles.waits)
+        return refuse(error, rule, spec->line,
+                      "%s never ends before its time, by its manual page; write any-errno = yes for a time-out that comes too soon",
+                      name);
     if (!call_fits(rule, spec, 0, selection, call))
         return refuse(error, rule, spec->line, "%s%s can't act on %s, which rule %s names; write a rule of its own for it",
                       fsh_faults[spec->kind].name,
@@ -324,7 +330,14 @@ static int check_draw(const struct fsh_rule *rule, struct fsh_error *error) {
     return 0;
 }
 
-static int check_state(const struct fsh_rule *rule, struct fsh_error *error) {
+static bool selects_waits(const struct selection *selection) {
+    for (unsigned c = 0; c < FSH_CALLS; c++)
+        if (selection->on[c] && fsh_calls[c].roles.waits)
+            return true;
+    return false;
+}
+
+static int check_state(const struct fsh_rule *rule, const struct selection *selection, struct fsh_error *error) {
     for (unsigned i = 0; i < rule->n_faults; i++) {
         const struct fsh_fault_spec *spec = &rule->faults[i];
         const char *name = fsh_faults[spec->kind].name;
@@ -339,6 +352,8 @@ static int check_state(const struct fsh_rule *rule, struct fsh_error *error) {
         if (fsh_fault_has_state(spec->kind) && rule->has_space)
             return refuse(error, rule, spec->line, "%s keeps an account of its own, and rule %s has space; leave space out", name,
                           rule->name);
+        if (spec->kind == FAULT_EARLY && rule->has_space && selects_waits(selection))
+            return refuse(error, rule, spec->line, "rule %s has space, and waits move no bytes; leave space out", rule->name);
     }
     return 0;
 }
@@ -422,7 +437,7 @@ static int compile(const struct fsh_rule *rule, struct reach *reach, struct fsh_
     if (r == 0 && rule->depth && !rule->stack.n && !rule->not_stack.n)
         r = refuse(error, rule, rule->line, "rule %s has depth, and neither stack nor not-stack; write one of them", rule->name);
     if (r == 0)
-        r = check_state(rule, error);
+        r = check_state(rule, &selection, error);
     if (r == 0)
         r = check_key(rule, &selection, error);
     if (r == 0)
@@ -486,6 +501,11 @@ static bool looks_at_stack(const struct fsh_rule *rule) {
     return rule->stack.n || rule->not_stack.n;
 }
 
+/* How long it would wait is not its size. */
+static bool needs_time(const struct fsh_fault_spec *spec, unsigned call) {
+    return spec->kind == FAULT_EARLY && fsh_calls[call].roles.waits;
+}
+
 static struct fsh_candidate candidate(const struct fsh_rule *rule, unsigned call, unsigned kind, const struct reach *reach) {
     const uint32_t alternatives = reach->alternatives[call][kind];
     struct fsh_candidate cand = {
@@ -514,7 +534,7 @@ static struct fsh_candidate candidate(const struct fsh_rule *rule, unsigned call
             continue;
         ask_mode(rule, &rule->faults[i], call, kind, &nonblocking, &blocking);
         cand.blocking |= (uint32_t)blocking << i;
-        cand.flags |= fsh_fault_has_state(rule->faults[i].kind) ? CAND_STATE : 0;
+        cand.flags |= fsh_fault_has_state(rule->faults[i].kind) || needs_time(&rule->faults[i], call) ? CAND_STATE : 0;
         cand.sized |= (uint32_t)depends_on_size(&rule->faults[i], call) << i;
         cand.flags |= nonblocking ? CAND_FACTS | CAND_NONBLOCK : 0;
     }

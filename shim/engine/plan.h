@@ -257,7 +257,7 @@ enum {
     CAND_NONBLOCK = 16, /* …on O_NONBLOCK, which costs a system call to know */
     CAND_CALL = 32,     /* fd, size, caller: filters that differ from call to call, not only by resource and thread */
     CAND_PHASED = 64,   /* the threshold is not the profile's alone: it has phases or waits for events */
-    CAND_STATE = 128,   /* its fault depends on what happened before: the shim looks, see struct fsh_facts.room */
+    CAND_STATE = 128,   /* its fault depends on what the shim has to look at: see struct fsh_facts.room */
     CAND_BELOW = 256    /* the rule meets the call that this one is made of too: at a syscall door, only there */
 };
 

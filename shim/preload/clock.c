@@ -32,6 +32,7 @@ enum form {
     WAITS_SEC,
     WAITS_UNTIL,       /* a time of CLOCK_REALTIME */
     WAITS_UNTIL_CLOCK, /* a time of the clock in the argument before it */
+    WAITS_UNTIL_COND,  /* a time of the condition variable's clock */
     FUTEX,
     SETS_TIMERFD,
     GETS_TIMERFD,
@@ -57,18 +58,7 @@ static const struct {
     {CALL_nanosleep, WAITS_TS, 0},
     {CALL_usleep, WAITS_USEC, 0},
     {CALL_sleep, WAITS_SEC, 0},
-    {CALL_poll, WAITS_MS, 2},
-    {CALL_ppoll, WAITS_TS, 2},
-    {CALL_select, WAITS_TV, 4},
-    {CALL_pselect, WAITS_TS, 4},
-    {CALL_epoll_wait, WAITS_MS, 3},
-    {CALL_epoll_pwait, WAITS_MS, 3},
-    {CALL_epoll_pwait2, WAITS_TS, 3},
     {CALL_recvmmsg, WAITS_TS, 4},
-    {CALL_semtimedop, WAITS_TS, 3},
-    {CALL_sigtimedwait, WAITS_TS, 2},
-    {CALL_mq_timedsend, WAITS_UNTIL, 4},
-    {CALL_mq_timedreceive, WAITS_UNTIL, 4},
     {CALL_timerfd_settime, SETS_TIMERFD, 2},
     {CALL_timerfd_gettime, GETS_TIMERFD, 1},
     {CALL_timer_settime, SETS_TIMER, 2},
@@ -79,23 +69,16 @@ static const struct {
     {CALL_alarm, SETS_ALARM, 0},
     {CALL_setsockopt, SETS_OPTION, 3},
     {CALL_getsockopt, GETS_OPTION, 3},
-    /* where there are syscall doors, these are futexes */
-    {CALL_pthread_mutex_timedlock, WAITS_UNTIL, 1},
-    {CALL_pthread_mutex_clocklock, WAITS_UNTIL_CLOCK, 2},
-    {CALL_pthread_cond_timedwait, WAITS_UNTIL, 2},
-    {CALL_pthread_cond_clockwait, WAITS_UNTIL_CLOCK, 3},
-    {CALL_pthread_rwlock_timedrdlock, WAITS_UNTIL, 1},
-    {CALL_pthread_rwlock_timedwrlock, WAITS_UNTIL, 1},
-    {CALL_pthread_rwlock_clockrdlock, WAITS_UNTIL_CLOCK, 2},
-    {CALL_pthread_rwlock_clockwrlock, WAITS_UNTIL_CLOCK, 2},
-    {CALL_pthread_timedjoin_np, WAITS_UNTIL, 2},
-    {CALL_pthread_clockjoin_np, WAITS_UNTIL_CLOCK, 3},
-    {CALL_sem_timedwait, WAITS_UNTIL, 1},
-    {CALL_sem_clockwait, WAITS_UNTIL_CLOCK, 2},
-    {CALL_mtx_timedlock, WAITS_UNTIL, 1},
-    {CALL_cnd_timedwait, WAITS_UNTIL, 2},
 };
 static uint8_t form_of[FSH_CALLS], arg_of[FSH_CALLS];
+
+/* What waits for something, by the roles in calls.def. With syscall doors, those on locks and their kin are met as futexes. */
+static const uint8_t forms_of_waits[] = {[WAIT_MS] = WAITS_MS,
+                                         [WAIT_TS] = WAITS_TS,
+                                         [WAIT_TV] = WAITS_TV,
+                                         [WAIT_UNTIL] = WAITS_UNTIL,
+                                         [WAIT_UNTIL_CLOCK] = WAITS_UNTIL_CLOCK,
+                                         [WAIT_UNTIL_COND] = WAITS_UNTIL_COND};
 
 static uint16_t clock_rules[FSH_RULES_MAX];
 static unsigned n_clock_rules;
@@ -111,6 +94,14 @@ static bool is_asked_for(uint8_t form) {
     return !by_rate || clocks_used & CLOCK_BIT_MONO || form == WAITS_MS;
 }
 
+static void arm(unsigned call, uint8_t form, uint8_t arg) {
+    if (!is_asked_for(form))
+        return;
+    form_of[call] = form;
+    arg_of[call] = arg;
+    fsh_armed[call] |= WATCH_CLOCK;
+}
+
 void fsh_clock_start(void) {
     if (!fsh_shim.plan->has_clocks)
         return;
@@ -120,11 +111,10 @@ void fsh_clock_start(void) {
             clocks_used |= spec_of(i)->clocks;
         }
     for (unsigned i = 0; i < sizeof timed_calls / sizeof *timed_calls; i++)
-        if (is_asked_for(timed_calls[i].form)) {
-            form_of[timed_calls[i].call] = timed_calls[i].form;
-            arg_of[timed_calls[i].call] = timed_calls[i].arg;
-            fsh_armed[timed_calls[i].call] |= WATCH_CLOCK;
-        }
+        arm(timed_calls[i].call, timed_calls[i].form, timed_calls[i].arg);
+    for (unsigned call = 0; call < FSH_CALLS; call++)
+        if (fsh_calls[call].roles.waits)
+            arm(call, forms_of_waits[fsh_calls[call].roles.waits], fsh_calls[call].roles.limit - 1);
 }
 
 /* --- arithmetic --- */
@@ -342,6 +332,15 @@ static int64_t clock_at(int clock, int64_t now, struct map *map) {
 
 static bool is_used(int clock) {
     return clock >= 0 && clocks_used & bit_of(clock);
+}
+
+int64_t fsh_clock_now(int clock) {
+    struct map map;
+    struct timespec ts = {0};
+    if (is_used(base_clock(clock)))
+        return clock_at(base_clock(clock), now_of_run(), &map);
+    fsh_sys2(SYS_clock_gettime, clock, &ts);
+    return ns_of(&ts);
 }
 
 /* --- timers that were set to a time: they are set again when their clock changes --- */
@@ -637,6 +636,8 @@ static bool before(enum form form, unsigned arg, long *a, struct fsh_timed *x) {
         return wait_until(x, a, arg, CLOCK_REALTIME);
     case WAITS_UNTIL_CLOCK:
         return wait_until(x, a, arg, a[arg - 1]);
+    case WAITS_UNTIL_COND:
+        return wait_until(x, a, arg, fsh_clock_of_condition((const void *)a[0]));
     case FUTEX:
         return futex(x, a);
     case SETS_TIMERFD:
@@ -734,6 +735,10 @@ static long finish(const struct fsh_timed *x, long result) {
     case SLEEPS:
         if (result == -EINTR)
             put_remainder(x->clock, (struct timespec *)x->deadline);
+        break;
+    case WAITS_TS: /* Linux tells pselect6 and recvmmsg what is left */
+        if (fsh_shim.sites && x->arg == 4 && fsh_can_write((void *)x->original, sizeof(struct timespec)))
+            *(struct timespec *)x->original = ts_of(seemingly(CLOCK_MONOTONIC, ns_of(&x->value.it_value)));
         break;
     case SETS_TIMERFD:
     case SETS_TIMER:
@@ -890,26 +895,4 @@ long fsh_effect_clock(const struct fsh_action *x) {
     set_timers_again();
     errno = e;
     return fsh_real_call(x);
-}
-
-/* --- late --- */
-
-static bool timed_out(const struct fsh_action *x, long result) {
-    if (x->row->roles.sleeps || fsh_call_polls((enum fsh_call)x->hit->call))
-        return result == 0;
-    if (x->row->fail == F_NUMBER)
-        return result == ETIMEDOUT;
-    if (x->row->fail == F_THRD)
-        return result == thrd_timedout;
-    return result == -1 && (errno == ETIMEDOUT || errno == EAGAIN);
-}
-
-long fsh_effect_late(const struct fsh_action *x) {
-    long result = fsh_real_call(x);
-    if (timed_out(x, result)) {
-        int e = errno;
-        fsh_hold_while_on(x->verdict->rule, x->verdict->amount, false);
-        errno = e;
-    }
-    return result;
 }

@@ -29,6 +29,11 @@ bool fsh_clock_before(int call, long *a, struct fsh_timed *timed);
 /* `result` as the kernel has it; what the program sees when it is over. True: the call is to be made again, as `a` says now. */
 bool fsh_clock_after(long *a, long *result, struct fsh_timed *timed);
 
+/* What the program's clock says, in ns: what clock_gettime would tell it. Any context. */
+int64_t fsh_clock_now(int clock);
+/* The clock that a pthread_cond_t waits by. */
+long fsh_clock_of_condition(const void *condition);
+
 /* The real call of a row, by libc's function. */
 long fsh_clock_invoke(enum fsh_call call, fsh_invoke invoke, const long *a);
 

@@ -317,7 +317,7 @@ static void hole_ends(struct fsh_link *link) {
 /* What went into the hole comes out at the other end, as TCP would send it again. A connection that does not take it is given up.
  */
 static void send_on(int from, int to) {
-    enum { PATIENCE = 20, WAIT_MS = 100 };
+    enum { PATIENCE = 20, PATIENT_MS = 100 };
     long room = fsh_sys6(SYS_mmap, 0, CHUNK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (room < 0 && room > -4096)
         return;
@@ -331,7 +331,7 @@ static void send_on(int from, int to) {
             else if (sent != -EAGAIN || tries++ == PATIENCE)
                 break;
             else
-                fsh_sys3(SYS_poll, &p, 1, WAIT_MS);
+                fsh_sys3(SYS_poll, &p, 1, PATIENT_MS);
         }
     fsh_sys2(SYS_munmap, room, CHUNK);
 }

@@ -1,4 +1,4 @@
-/* effects_data.c: faults on transfers: short, corrupt, lost; and sleeps that end early.
+/* effects_data.c: faults on transfers: short, corrupt, lost.
  *
  * Buffers of the program's are never written to where the call takes them as const: what is to be changed on its way out is
  * copied first, into memory from mmap. */
@@ -305,69 +305,4 @@ long fsh_effect_lost(const struct fsh_action *x) {
     if (!positioned && !(flags & O_APPEND))
         fsh_sys3(SYS_lseek, x->hit->fd, x->hit->size, SEEK_CUR);
     return x->hit->size < MAX_RW_COUNT ? (long)x->hit->size : MAX_RW_COUNT;
-}
-
-/* --- sleeps --- */
-
-static uint64_t to_ns(const struct timespec *ts) {
-    if (ts->tv_sec < 0 || ts->tv_nsec < 0)
-        return 0;
-    uint64_t ns;
-    if (__builtin_mul_overflow((uint64_t)ts->tv_sec, UINT64_C(1000000000), &ns) ||
-        __builtin_add_overflow(ns, (uint64_t)ts->tv_nsec, &ns))
-        return UINT64_MAX;
-    return ns;
-}
-
-static struct timespec from_ns(uint64_t ns) {
-    return (struct timespec){(time_t)(ns / 1000000000), (long)(ns % 1000000000)};
-}
-
-static uint64_t now_of(clockid_t clock) {
-    struct timespec ts = {0};
-    fsh_sys2(SYS_clock_gettime, clock, &ts);
-    return to_ns(&ts);
-}
-
-static uint64_t asked_ns(const struct timespec *ts) {
-    return fsh_can_read(ts, sizeof *ts) ? to_ns(ts) : 0;
-}
-
-uint64_t fsh_sleep_size(uint8_t how, const long *a) {
-    switch (how) {
-    case SLEEP_TIMESPEC:
-        return asked_ns((const struct timespec *)a[0]);
-    case SLEEP_CLOCK: {
-        uint64_t t = asked_ns((const struct timespec *)a[2]);
-        uint64_t now = a[1] & TIMER_ABSTIME ? now_of((clockid_t)a[0]) : 0;
-        return t > now ? t - now : 0;
-    }
-    case SLEEP_USEC:
-        return (uint64_t)(useconds_t)a[0] * 1000;
-    case SLEEP_SEC:
-        return (uint64_t)(unsigned)a[0] * 1000000000;
-    default:
-        return 0;
-    }
-}
-
-/* Sleeps the drawn share, then says that a signal came. nanosleep(2), clock_nanosleep(2): the remainder is filled in for relative
- * sleeps; sleep(3) returns it in seconds. */
-long fsh_effect_early(const struct fsh_action *x) {
-    uint64_t all = x->hit->size, slept = x->verdict->amount < all ? x->verdict->amount : all;
-    clockid_t clock = x->row->roles.sleeps == SLEEP_CLOCK ? (clockid_t)x->a[0] : CLOCK_REALTIME;
-    uint64_t start = now_of(CLOCK_MONOTONIC);
-    struct timespec ts = from_ns(slept);
-    fsh_sys4(SYS_clock_nanosleep, clock, 0, &ts, 0);
-    uint64_t gone = now_of(CLOCK_MONOTONIC) - start, left = all > gone ? all - gone : 0;
-    struct timespec *rem = NULL;
-    if (x->row->roles.sleeps == SLEEP_TIMESPEC)
-        rem = (struct timespec *)x->a[1];
-    else if (x->row->roles.sleeps == SLEEP_CLOCK && !(x->a[1] & TIMER_ABSTIME))
-        rem = (struct timespec *)x->a[3];
-    if (fsh_can_write(rem, sizeof *rem))
-        *rem = from_ns(left);
-    if (x->row->roles.sleeps == SLEEP_SEC)
-        return (long)((left + 999999999) / 1000000000);
-    return fsh_fail(x->row, x->a, EINTR);
 }

@@ -10,6 +10,7 @@
 #include "detour.h"
 #include "effects_net.h"
 #include "phases.h"
+#include "waits.h"
 
 #include "poison.h"
 
@@ -148,92 +149,32 @@ void fsh_hole_open(struct fsh_link *link, int fd) {
 
 /* --- poll, select, epoll_wait --- */
 
-enum unit { UNIT_MS, UNIT_TIMESPEC, UNIT_TIMEVAL };
-
-struct timeout {
-    enum unit unit;
-    int at;      /* argument */
-    uint64_t ns; /* for_ever: none */
-};
-
-static struct timeout timeout_of(const struct fsh_action *x) {
-    struct timeout t = {UNIT_MS, 2, for_ever};
-    const char *name = x->row->name;
-    bool selects = strstr(name, "select") != NULL, epolls = !strncmp(name, "epoll", 5);
-    t.at = selects ? 4 : epolls ? 3 : 2;
-    t.unit = !strcmp(name, "select")                                              ? UNIT_TIMEVAL
-             : selects || !strcmp(name, "ppoll") || !strcmp(name, "epoll_pwait2") ? UNIT_TIMESPEC
-                                                                                  : UNIT_MS;
-    long v = x->a[t.at];
-    if (t.unit == UNIT_MS) {
-        if ((int)v >= 0)
-            t.ns = (uint64_t)(int)v * 1000000;
-    } else if (v && fsh_can_read((const void *)v, sizeof(struct timespec))) {
-        const struct timespec *ts = (const void *)v;
-        uint64_t fraction = (uint64_t)ts->tv_nsec * (t.unit == UNIT_TIMEVAL ? 1000 : 1);
-        if (ts->tv_sec >= 0 && (uint64_t)ts->tv_sec < UINT64_MAX / 2000000000)
-            t.ns = (uint64_t)ts->tv_sec * 1000000000 + fraction;
-    }
-    return t;
-}
-
-/* The call with another timeout. Linux leaves what is left of it in select's. */
-static long wait_for(const struct fsh_action *x, const struct timeout *t, uint64_t ns) {
-    struct timespec room = {(time_t)(ns / 1000000000), (long)(ns % 1000000000) / (t->unit == UNIT_TIMEVAL ? 1000 : 1)};
+/* The call with another time. */
+static long wait_for(const struct fsh_action *x, const struct fsh_wait_limit *limit, uint64_t ns) {
+    union fsh_wait_room room;
     long a[6];
-    memcpy(a, x->a, sizeof a);
-    a[t->at] = t->unit == UNIT_MS ? (long)((ns + 999999) / 1000000) : (long)&room;
+    fsh_wait_shorten(limit, x->a, ns, a, &room);
     return x->invoke(a);
 }
 
-/* select(2) writes over its sets. */
-struct sets {
-    size_t size;
-    uint64_t v[3][64];
-};
-
-static bool keep_sets(const struct fsh_action *x, struct sets *sets) {
-    long n = (int)x->a[0];
-    sets->size = n > 0 ? (size_t)(n + 63) / 64 * 8 : 0;
-    if (sets->size > sizeof sets->v[0])
-        return false;
-    for (int i = 0; i < 3; i++)
-        if (x->a[i + 1] && fsh_can_read((const void *)x->a[i + 1], sets->size))
-            memcpy(sets->v[i], (const void *)x->a[i + 1], sets->size);
-    return true;
-}
-
-static void put_sets_back(const struct fsh_action *x, const struct sets *sets) {
-    for (int i = 0; i < 3; i++)
-        if (x->a[i + 1])
-            memcpy((void *)x->a[i + 1], sets->v[i], sets->size);
-}
-
-static void say_what_is_left(const struct fsh_action *x, const struct timeout *t, uint64_t ns) {
-    if (t->unit == UNIT_TIMEVAL && t->ns != for_ever)
-        *(struct timeval *)x->a[t->at] = (struct timeval){(time_t)(ns / 1000000000), (suseconds_t)(ns % 1000000000 / 1000)};
-}
-
 static long wait_in_pieces(const struct fsh_action *x) {
-    struct timeout t = timeout_of(x);
-    struct sets sets;
-    bool selects = strstr(x->row->name, "select") != NULL;
+    const struct fsh_wait_limit limit = fsh_wait_limit((enum fsh_call)x->hit->call, x->a);
+    struct fsh_wait_sets sets;
     const uint64_t slice = fsh_shim.plan->moves_links ? SHORT_SLICE : SLICE;
-    uint64_t end = t.ns == for_ever ? for_ever : fsh_monotonic() + t.ns;
-    if (t.ns == 0 || (selects && !keep_sets(x, &sets))) {
+    uint64_t end = limit.ns == for_ever ? for_ever : fsh_monotonic() + limit.ns;
+    if (limit.ns == 0 || !fsh_wait_keep_sets(x, &sets)) {
         fsh_holes_heal();
         return fsh_real_call(x);
     }
     for (;;) {
         fsh_holes_heal();
         uint64_t now = fsh_monotonic(), left = end == for_ever ? for_ever : end > now ? end - now : 0;
-        long result = wait_for(x, &t, left < slice ? left : slice);
+        long result = wait_for(x, &limit, left < slice ? left : slice);
         if (result != 0 || left <= slice) {
-            say_what_is_left(x, &t, result ? left : 0);
+            fsh_wait_tell(x, &limit, result ? left : 0);
             return result;
         }
-        if (selects)
-            put_sets_back(x, &sets);
+        fsh_wait_put_sets_back(x, &sets);
     }
 }
 

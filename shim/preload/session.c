@@ -523,6 +523,15 @@ static int bind_plan(void) {
     return 0;
 }
 
+/* Whether some rule asks for how long the call would wait. */
+static bool tells_time(int call) {
+    for (int kind = 0; fsh_calls[call].roles.waits && kind < FSH_KINDS; kind++)
+        for (unsigned i = 0; i < fsh_shim.plan->on[call][kind].n; i++)
+            if (fsh_shim.plan->on[call][kind].v[i].flags & CAND_STATE)
+                return true;
+    return false;
+}
+
 /* Which calls are to be met, at whichever door. */
 static void choose_calls(void) {
     for (int call = 0; call < FSH_CALLS; call++)
@@ -540,6 +549,8 @@ static void choose_calls(void) {
             fsh_armed[call] |= WATCH_SETTLE;
         if (fsh_shim.plan->needs_files_settled && fsh_armed[call] & WATCH_CONSIDER &&
             fsh_calls[call].class_of[FSH_ON_FILE] != C_NONE)
+            fsh_armed[call] |= WATCH_ARGS;
+        if (tells_time(call))
             fsh_armed[call] |= WATCH_ARGS;
     }
     fsh_clock_start();

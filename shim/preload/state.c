@@ -9,6 +9,7 @@
 #include "effects.h"
 #include "session.h"
 #include "stack.h"
+#include "waits.h"
 
 #include "poison.h"
 
@@ -324,8 +325,10 @@ struct fsh_state fsh_state_look(struct fsh_thread *t, const struct fsh_rule *rul
         return (struct fsh_state){has_free_descriptors(rule->faults[0].limit, fsh_calls[call].roles.makes_pair ? 2 : 1), false};
     case FAULT_ONCE_PER_STACK:
         return (struct fsh_state){stack_room(t, rule, site), false};
-    default:
-        return (struct fsh_state){0, false};
+    default: { /* early, which may be one of several faults */
+        const uint64_t ns = a ? fsh_wait_limit(call, a).ns : 0;
+        return (struct fsh_state){ns == fsh_for_ever ? 0 : ns, false};
+    }
     }
 }
 

@@ -275,3 +275,80 @@ calls = @time.read\nfault = skew 5m clock=sun|clock has no 'sun'
 calls = @time.read\nfault = skew 5m\nfault = jump 1h|can't be one of several faults
 END
 }
+
+# --- early ---
+
+interruptible=(poll ppoll select pselect epoll_wait epoll_pwait epoll_pwait2 sem sem-clock sigtimedwait semtimedop mq aio)
+woken=(cond cond-mono cond-clock cnd)
+early_calls='@time.wait,@net.poll,mq_timedreceive'
+
+under_symbols() { # RULE OPERATION...
+  printf '[faultshim]\ndoors = symbols\n' >symbols.ini
+  fs run -q -s 1 --expect=any -p symbols.ini -r "$1" -- "$victims/clocks" "${@:2}"
+}
+
+@test "early-ends-a-wait-as-its-manual-page-lets-it-end" {
+  local kind rule="calls=$early_calls fault=early:10%..40% times=2"
+  for kind in "${interruptible[@]}"; do
+    run under "$rule" -- clocks "patient:$kind:120"
+    says "$kind EINTR EINTR timeout" || return 1
+    faults | jq -e -s 'length == 2 and all(.fault == "early" and .amount > 0 and .amount < 50000000) and .[0].amount >= 11000000'
+  done
+  for kind in "${woken[@]}"; do
+    run under "$rule" -- clocks "patient:$kind:120"
+    says "$kind woken woken timeout" || return 1
+  done
+  # a mutex ends a wait by its time alone
+  for kind in mutex mutex-clock rdlock wrlock join mtx; do
+    run under "$rule" -- clocks "patient:$kind:30"
+    says "$kind timeout" || return 1
+  done
+}
+
+@test "early-is-the-same-at-symbols-and-under-other-clocks" {
+  local kind
+  for kind in "${interruptible[@]}"; do
+    run under_symbols "calls=$early_calls fault=early:10%..40% times=1" "patient:$kind:60"
+    says "$kind EINTR timeout" || return 1
+  done
+  for kind in "${woken[@]}"; do
+    run under_symbols "calls=$early_calls fault=early:10%..40% times=1" "patient:$kind:60"
+    says "$kind woken timeout" || return 1
+  done
+  for kind in poll select cond sem cond-mono; do
+    run under 'calls=@time.read fault=skew:1h' "calls=$early_calls fault=early:10%..40% times=1" -- clocks read "patient:$kind:60"
+    [[ $output == "read ok"$'\n'"$kind "@(EINTR|woken)" timeout" ]] || { echo "$output" && return 1; }
+  done
+}
+
+@test "early-may-be-a-time-out-too-soon-where-the-rule-asks-for-any-errno" {
+  run under 'calls=pthread_mutex_timedlock,pthread_rwlock_timedrdlock fault=early:10%' -- clocks patient:mutex:50
+  [ "$status" -eq 125 ]
+  [[ $output == *"pthread_mutex_timedlock never ends before its time, by its manual page; write any-errno = yes"* ]]
+  for kind in mutex mutex-clock rdlock wrlock join mtx; do
+    run under 'calls=@time.wait fault=early:10% times=1 any-errno=yes' -- clocks "patient:$kind:60"
+    says "$kind timeout too early" || return 1
+  done
+}
+
+@test "early-leaves-alone-what-has-no-end-and-what-comes-in-time" {
+  run_say 'calls=poll fault=early:50%' on:unix send poll
+  [ "$status" -eq 0 ] && [[ $output == *"poll 1"* ]] || { echo "$output" && return 1; }
+  # without a time there is no share of it
+  fs run -q -s 1 --expect=any -r 'calls=select,pselect fault=early' -- /usr/bin/python3 -c '
+import os, select, threading
+r, w = os.pipe()
+threading.Timer(0.2, lambda: os.write(w, b"x")).start()
+assert select.select([r], [], []) == ([r], [], [])'
+  [ "$(faults | wc -l)" -eq 0 ]
+  run fs run -q -r 'calls=poll,sem_timedwait fault=early:10% space=10' -- "$victims/clocks" patient:poll:10
+  [ "$status" -eq 125 ] && [[ $output == *"waits move no bytes; leave space out"* ]]
+}
+
+@test "early-waits-are-recomputed-and-replayed" {
+  run under "calls=$early_calls fault=early:10%..40% times=3" -- clocks patient:poll:60 patient:sem:60 patient:cond:60
+  says "poll EINTR EINTR EINTR timeout" "sem timeout" "cond timeout"
+  fs verify -q
+  run fs replay -q -- "$victims/clocks" patient:poll:60 patient:sem:60 patient:cond:60
+  says "poll EINTR EINTR EINTR timeout" "sem timeout" "cond timeout"
+}

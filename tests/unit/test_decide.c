@@ -253,6 +253,8 @@ static void amounts_fill_their_ranges(void **state) {
     assert_bounds(amounts("nanosleep", "early 50%", sleep), 500, 500);
     assert_bounds(amounts("nanosleep", "early 100%", sleep), 1000, 1000);
     assert_bounds(amounts("nanosleep", "early 25%..75%", sleep), 250, 749);
+    const struct fsh_facts wait = {.call = CALL_poll, .kind = FSH_ON_NONE, .size = 3, .room = 1000};
+    assert_bounds(amounts("poll", "early 25%..75%", wait), 250, 749);
 }
 
 static void huge_sizes_do_not_overflow(void **state) {

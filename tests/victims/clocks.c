@@ -6,11 +6,13 @@
  *   offset:CLOCK      by how many ms the clock is off
  *   steady:CLOCK:N    N readings, none of which may be less than the one before
  *   wait:KIND:MS      a wait of that time: "KIND MS", in real ms
+ *   patient:KIND:MS   the same wait again and again until its time is over: how each of them ended
  *   strand:KIND       a thread waits for an hour by CLOCK_REALTIME, and this one calls time(): it must come back
  *   busy:MS:N         N times poll(MS): how many of them came back in less than half a real ms
  *   sleep:MS          in real ms
  *   remainder:MS      nanosleep, which an alarm interrupts: whether what is slept and what is left make up the whole
  *   exec:OPERATION... the rest in a new image of the program; fork:OPERATION... in a child */
+#include <aio.h>
 #include <fcntl.h>
 #include <linux/futex.h>
 #include <mqueue.h>
@@ -258,6 +260,104 @@ static bool wait_by(const char *kind, int64_t ns) {
     return good;
 }
 
+/* --- ends of waits --- */
+
+static int of_errno(long result, int when_over) {
+    return result == 0 ? when_over : result > 0 ? -1 : errno == EAGAIN ? ETIMEDOUT : errno;
+}
+
+static int of_thrd(int result) {
+    return result == thrd_timedout ? ETIMEDOUT : result == thrd_success ? 0 : -1;
+}
+
+static int locked(int (*wait)(pthread_mutex_t *, const struct timespec *), const struct timespec *at) {
+    static pthread_mutex_t own = PTHREAD_MUTEX_INITIALIZER;
+    pthread_mutex_lock(&own);
+    int e = wait(&own, at);
+    CHECK(pthread_mutex_trylock(&own) == EBUSY); /* it is held again, however the wait ended */
+    pthread_mutex_unlock(&own);
+    return e;
+}
+
+static int cnd_wait_until(const struct timespec *at) {
+    static mtx_t own;
+    static cnd_t none;
+    mtx_init(&own, mtx_plain);
+    cnd_init(&none);
+    mtx_lock(&own);
+    int e = of_thrd(cnd_timedwait(&none, &own, at));
+    mtx_unlock(&own);
+    return e;
+}
+
+#define IN(id, call) (at = in(id, ns), (call))
+
+static int aio_end(const struct timespec *limit) {
+    static char byte;
+    static struct aiocb block;
+    static const struct aiocb *list[] = {&block};
+    if (!block.aio_buf) {
+        block = (struct aiocb){.aio_fildes = pipes[0], .aio_buf = &byte, .aio_nbytes = 1};
+        CHECK(aio_read(&block) == 0);
+    }
+    return of_errno(aio_suspend(list, 1, limit), 0);
+}
+
+/* How one wait ends: ETIMEDOUT, EINTR, or 0 where nothing has happened. */
+static int end_of_wait(const char *kind, int64_t ns) {
+    struct timespec rel, at;
+    struct timeval tv = {ns / 1000000000, ns % 1000000000 / 1000 + 1};
+    struct pollfd p = {pipes[0], POLLIN, 0};
+    struct epoll_event event;
+    struct sembuf take = {0, -1, 0};
+    const int ms = (int)((ns + 999999) / 1000000);
+    sigset_t set = usr2();
+    fd_set reads;
+    char message[16];
+    FD_ZERO(&reads);
+    FD_SET(pipes[0], &reads);
+    int e = IS("poll")           ? of_errno(poll(&p, 1, ms), ETIMEDOUT)
+            : IS("ppoll")        ? REL(of_errno(ppoll(&p, 1, &rel, NULL), ETIMEDOUT))
+            : IS("select")       ? of_errno(select(pipes[0] + 1, &reads, NULL, NULL, &tv), ETIMEDOUT)
+            : IS("pselect")      ? REL(of_errno(pselect(pipes[0] + 1, &reads, NULL, NULL, &rel, NULL), ETIMEDOUT))
+            : IS("epoll_wait")   ? of_errno(epoll_wait(epoll_fd, &event, 1, ms), ETIMEDOUT)
+            : IS("epoll_pwait")  ? of_errno(epoll_pwait(epoll_fd, &event, 1, ms, NULL), ETIMEDOUT)
+            : IS("epoll_pwait2") ? REL(of_errno(epoll_pwait2(epoll_fd, &event, 1, &rel, NULL), ETIMEDOUT))
+            : IS("cond")         ? IN(CLOCK_REALTIME, locked(cond_real, &at))
+            : IS("cond-mono")    ? IN(CLOCK_MONOTONIC, locked(cond_mono, &at))
+            : IS("cond-clock")   ? IN(CLOCK_MONOTONIC, locked(cond_clock, &at))
+            : IS("cnd")          ? IN(CLOCK_REALTIME, cnd_wait_until(&at))
+            : IS("sem")          ? IN(CLOCK_REALTIME, of_errno(sem_timedwait(&sem, &at), 0))
+            : IS("sem-clock")    ? IN(CLOCK_MONOTONIC, of_errno(sem_clockwait(&sem, CLOCK_MONOTONIC, &at), 0))
+            : IS("sigtimedwait") ? REL(of_errno(sigtimedwait(&set, NULL, &rel), 0))
+            : IS("semtimedop")   ? REL(of_errno(semtimedop(sems, &take, 1, &rel), 0))
+            : IS("mq")           ? IN(CLOCK_REALTIME, of_errno(mq_timedreceive(queue, message, 16, NULL, &at), 0))
+            : IS("aio")          ? REL(aio_end(&rel))
+            : IS("mutex")        ? IN(CLOCK_REALTIME, pthread_mutex_timedlock(&held, &at))
+            : IS("mutex-clock")  ? IN(CLOCK_MONOTONIC, pthread_mutex_clocklock(&held, CLOCK_MONOTONIC, &at))
+            : IS("rdlock")       ? IN(CLOCK_REALTIME, pthread_rwlock_timedrdlock(&lock, &at))
+            : IS("wrlock")       ? IN(CLOCK_REALTIME, pthread_rwlock_timedwrlock(&lock, &at))
+            : IS("join")         ? IN(CLOCK_REALTIME, pthread_timedjoin_np(sleeper, NULL, &at))
+            : IS("mtx")          ? IN(CLOCK_REALTIME, of_thrd(mtx_timedlock(&other_held, &at)))
+                                 : -1;
+    if (IS("select") && e == EINTR) /* Linux tells what is left */
+        CHECK(tv.tv_sec * 1000000000 + tv.tv_usec * 1000 < ns && FD_ISSET(pipes[0], &reads));
+    return e;
+}
+
+/* As a program waits that knows how waits may end: until its time, however often it is woken for nothing. */
+static void wait_patiently(const char *kind, int64_t ns) {
+    int64_t end = now(CLOCK_MONOTONIC) + ns;
+    printf("%s", kind);
+    for (int64_t left; (left = end - now(CLOCK_MONOTONIC)) > 0;) {
+        int e = end_of_wait(kind, left);
+        printf(" %s", e == ETIMEDOUT ? "timeout" : e == EINTR ? "EINTR" : e == 0 ? "woken" : "failed");
+        if (e == ETIMEDOUT)
+            break;
+    }
+    printf(now(CLOCK_MONOTONIC) < end ? " too early\n" : "\n");
+}
+
 /* --- operations --- */
 
 static void *strand(void *kind) {
@@ -312,6 +412,8 @@ static void operate(char *op) {
     } else if (!strcmp(a, "wait")) {
         bool good = wait_by(b, atoi(c) * INT64_C(1000000));
         printf("%s %s%lld\n", b, good ? "" : "failed ", (long long)(real_now(CLOCK_MONOTONIC) - start) / 1000000);
+    } else if (!strcmp(a, "patient")) {
+        wait_patiently(b, atoi(c) * INT64_C(1000000));
     } else if (!strcmp(a, "strand")) {
         strand_and_free(b);
     } else if (!strcmp(a, "busy")) {
