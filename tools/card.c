@@ -11,6 +11,7 @@
 #include "audit.h"
 #include "commands.h"
 #include "out.h"
+#include "symbolize.h"
 #include "trace_open.h"
 
 static const char *const seed_origins[] = {[SEED_DRAWN] = "drawn",
@@ -70,6 +71,7 @@ int fsh_card_read(struct fsh_card *card, const struct fsh_run *run, const struct
     if (e)
         return fsh_fail(EXIT_TROUBLE, "the trace %s cannot be read: %s", run->trace, strerror(-e));
     unsigned n = fsh_reader_rules(card->reader);
+    card->symbols = fsh_symbols_new();
     card->fired = calloc(n + 1, sizeof *card->fired);
     if (!card->fired || fsh_reader_totals(card->reader, &card->totals))
         return fsh_fail(EXIT_TROUBLE, "out of memory");
@@ -88,6 +90,7 @@ int fsh_card_read(struct fsh_card *card, const struct fsh_run *run, const struct
 void fsh_card_free(struct fsh_card *card) {
     free(card->fired);
     fsh_totals_free(&card->totals);
+    fsh_symbols_free(card->symbols);
     fsh_reader_close(card->reader);
 }
 
@@ -205,6 +208,10 @@ static void show_fault(const struct fsh_card *card, const struct fsh_decision *d
     fputs(" = ", card->out);
     fsh_put_outcome(card->out, card->reader, d);
     fprintf(card->out, " (rule %s, ordinal %" PRIu64 ")\n", fsh_reader_rule_name(card->reader, d->rule), d->ordinal);
+    if (d->site) {
+        fsh_put_origin(card->out, card->symbols, card->reader, d, "faultshim:     from ");
+        fputc('\n', card->out);
+    }
 }
 
 static void show_lost(const struct fsh_card *card) {
@@ -312,8 +319,14 @@ static json_object *rules_json(const struct fsh_card *card) {
 
 static json_object *faults_json(const struct fsh_card *card) {
     json_object *list = json_object_new_array();
-    for (unsigned i = 0; i < card->n_first; i++)
-        json_object_array_add(list, fsh_decision_json(card->reader, &card->first[i]));
+    for (unsigned i = 0; i < card->n_first; i++) {
+        const struct fsh_decision *d = &card->first[i];
+        json_object *o = fsh_decision_json(card->reader, d),
+                    *stack = card->symbols ? fsh_stack_json(card->symbols, card->reader, d->thread, d->site) : NULL;
+        if (stack)
+            put(o, "stack", stack);
+        json_object_array_add(list, o);
+    }
     return list;
 }
 

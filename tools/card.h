@@ -20,6 +20,7 @@ struct fsh_card {
     const struct fsh_common *common;
     FILE *out;
     struct fsh_reader *reader;
+    struct fsh_symbols *symbols; /* NULL if memory is out */
     struct fsh_totals totals;
     uint64_t *fired; /* by rule */
     uint64_t faults;

@@ -14,6 +14,7 @@
 #include "out.h"
 #include "recorded.h"
 #include "script.h"
+#include "symbolize.h"
 #include "trace_open.h"
 
 enum { ID_TIMEOUT = 300, ID_DIVERGENCE, ID_MODE, ID_UNTIL, ID_GDB, SHOWN = 5 };
@@ -46,6 +47,7 @@ struct replay {
     const char *path; /* of the recorded trace */
     char **command;   /* NULL: the recorded one */
     struct fsh_reader *recorded;
+    struct fsh_symbols *symbols; /* NULL if memory is out */
     struct fsh_loaded loaded;
     struct fsh_script_text script;
     char **argv;
@@ -159,6 +161,7 @@ static bool choose_command(struct replay *replay) {
 struct described {
     FILE *out;
     const struct fsh_reader *reader;
+    struct fsh_symbols *symbols;
     bool found;
 };
 
@@ -175,11 +178,12 @@ static int describe(void *arg, const struct fsh_decision *d) {
         fputs(" = ", described->out);
         fsh_put_outcome(described->out, described->reader, d);
     }
+    fsh_put_origin(described->out, described->symbols, described->reader, d, " from ");
     return 1;
 }
 
-static void say_decision(FILE *out, const struct fsh_reader *reader, int64_t thread, uint64_t n) {
-    struct described described = {out, reader, false};
+static void say_decision(FILE *out, const struct replay *replay, const struct fsh_reader *reader, int64_t thread, uint64_t n) {
+    struct described described = {out, reader, replay->symbols, false};
     if (thread >= 0)
         fsh_find_decision(reader, (unsigned)thread, n, describe, &described);
     if (!described.found)
@@ -214,9 +218,9 @@ static void show_score(const struct replay *replay, const struct fsh_card *card,
             continue;
         const struct fsh_thread_info *t = thread_of(replay, card, pair);
         fprintf(card->out, "faultshim:   %s/%s diverged at decision %" PRIu64 ": expected ", t->process, t->name, pair->first);
-        say_decision(card->out, replay->recorded, pair->a, pair->first);
+        say_decision(card->out, replay, replay->recorded, pair->a, pair->first);
         fputs(", found ", card->out);
-        say_decision(card->out, card->reader, pair->b, pair->first);
+        say_decision(card->out, replay, card->reader, pair->b, pair->first);
         fputc('\n', card->out);
         shown++;
     }
@@ -228,13 +232,13 @@ static void put(json_object *o, const char *key, json_object *value) {
     json_object_object_add(o, key, value);
 }
 
-static json_object *text_of(const struct fsh_reader *reader, int64_t thread, uint64_t n) {
+static json_object *text_of(const struct replay *replay, const struct fsh_reader *reader, int64_t thread, uint64_t n) {
     char *text = NULL;
     size_t len;
     FILE *out = open_memstream(&text, &len);
     if (!out)
         return NULL;
-    say_decision(out, reader, thread, n);
+    say_decision(out, replay, reader, thread, n);
     fclose(out);
     json_object *o = json_object_new_string(text ? text : "");
     free(text);
@@ -258,8 +262,8 @@ static json_object *score_json(const struct replay *replay, const struct fsh_car
         put(d, "process", json_object_new_string(t->process));
         put(d, "thread", json_object_new_string(t->name));
         put(d, "n", json_object_new_uint64(pair->first));
-        put(d, "expected", text_of(replay->recorded, pair->a, pair->first));
-        put(d, "found", text_of(card->reader, pair->b, pair->first));
+        put(d, "expected", text_of(replay, replay->recorded, pair->a, pair->first));
+        put(d, "found", text_of(replay, card->reader, pair->b, pair->first));
         json_object_array_add(list, d);
     }
     put(o, "diverged", list);
@@ -427,7 +431,7 @@ static void look(void *arg) {
     for (unsigned i = 0; i < fsh_reader_threads(replay->recorded); i++) {
         const struct fsh_thread_info *t = fsh_reader_thread(replay->recorded, i);
         if (t->process_key == s->until_process && t->key == s->until_thread) {
-            say_decision(stderr, replay->recorded, i, s->until);
+            say_decision(stderr, replay, replay->recorded, i, s->until);
             break;
         }
     }
@@ -473,6 +477,7 @@ static int replay_trace(struct replay *replay) {
     replay->recorded = fsh_trace_open(replay->path);
     if (!replay->recorded)
         return status;
+    replay->symbols = fsh_symbols_new();
     if (fsh_recorded_whole(replay->recorded, replay->path) && (replay->wish.mode != REPLAY_SITE || has_sites(replay)) &&
         find_until(replay) && fsh_load_trace(&replay->loaded, replay->recorded, replay->path) && choose_trace(replay) &&
         choose_command(replay) && fsh_script_compile(&replay->script, replay->recorded, &replay->wish) &&
@@ -483,6 +488,7 @@ static int replay_trace(struct replay *replay) {
         free(replay->argv);
     free(replay->argv_text);
     fsh_loaded_free(&replay->loaded);
+    fsh_symbols_free(replay->symbols);
     fsh_reader_close(replay->recorded);
     return status;
 }

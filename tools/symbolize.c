@@ -373,6 +373,16 @@ void fsh_put_stack(FILE *out, struct fsh_symbols *s, const struct fsh_reader *re
     }
 }
 
+void fsh_put_origin(FILE *out, struct fsh_symbols *s, const struct fsh_reader *reader, const struct fsh_decision *d,
+                    const char *before) {
+    struct fsh_frame frame;
+    if (!s || !fsh_symbols_origin(reader, d->site, &frame))
+        return;
+    struct fsh_place place = fsh_symbols_frame(s, reader, d->thread, &frame);
+    fputs(before, out);
+    fsh_put_place(out, &frame, &place);
+}
+
 static void put_text(json_object *o, const char *key, const char *text) {
     if (text)
         json_object_object_add(o, key, fsh_json_text(text));

@@ -40,6 +40,9 @@ void fsh_put_stack(FILE *out, struct fsh_symbols *symbols, const struct fsh_read
                    const char *indent);
 /* Who called libc: the first frame outside of it, the first of all if there is none. False without a stack. */
 bool fsh_symbols_origin(const struct fsh_reader *reader, uint64_t site, struct fsh_frame *frame);
+/* That frame as fsh_put_place has it, with `before` before it; prints nothing without a stack. */
+void fsh_put_origin(FILE *out, struct fsh_symbols *symbols, const struct fsh_reader *reader, const struct fsh_decision *decision,
+                    const char *before);
 /* A list of {"module", "offset", "function", "within", "file", "line", "obstacle"}, what is not known left out; NULL without a
  * stack. */
 struct json_object;

@@ -517,6 +517,7 @@ static COLD struct fsh_hit *hand_over(struct fsh_thread *t, struct round *round,
 static COLD void follow_script(struct fsh_thread *t, struct round *round, const struct call *c) {
     uint64_t key = c->resource ? c->resource->key : 0;
     struct fsh_script_fault faults[FSH_VERDICTS];
+    t->astray = false;
     fsh_replay_stop(t);
     unsigned n = fsh_replay_is_exact() ? fsh_replay_next(t, c->call, c->kind, key, faults, FSH_VERDICTS)
                                        : fsh_replay_like(c->call, c->kind, key, c->site, faults, FSH_VERDICTS);
@@ -605,7 +606,7 @@ static struct fsh_hit *pass_around(struct fsh_thread *t, const struct call *c) {
 /* For a trace with call stacks. Not of calls that no rule was asked about. */
 static COLD void note_site(struct fsh_thread *t, const struct round *round, struct call *c) {
     uint8_t stacks = fsh_shim.plan->profile->options.stacks;
-    if (!c->site && (t->hit.n || (stacks == STACKS_ALL && round->rules)))
+    if (!c->site && (t->hit.n || t->astray || (stacks == STACKS_ALL && round->rules)))
         c->site = fsh_stack_site(t);
 }
 

@@ -64,6 +64,7 @@ struct fsh_thread {
     const uint32_t *steps; /* replay: what this thread is expected to do, NULL for nothing */
     uint64_t n_steps, step;
     bool diverged;
+    bool astray;         /* the decision at hand is not the recorded one, and the trace says so */
     uint32_t marks;      /* of fsh_control: those before it are told */
     uint64_t next_phase; /* ns: until then no phase that is measured by time changes */
     struct fsh_levels levels;

@@ -67,6 +67,7 @@ static void record(struct fsh_thread *t, const struct fsh_script_context *expect
     fsh_put_varint(&f, kind);
     fsh_put_u64(&f, key);
     fsh_pen_record(&t->pen, &fsh_shim.session, OP_DIVERGE, f.bytes, f.len);
+    t->astray = true;
 }
 
 /* Those of one decision, from the fault number `at` on. */

@@ -125,3 +125,33 @@ END
   clean strace -f -o calls -e trace=socket,connect "$faultshim" log --stacks --faults >/dev/null
   run ! grep -E 'connect|AF_INET' calls
 }
+
+@test "the-card-says-who-called" {
+  run fs run --set stacks=faults -r 'calls=write path=data nth=2 fault=error:EIO' -- ./parse
+  [[ $output == *" write $place/data = error EIO (rule r1, ordinal 1)"$'\n'"faultshim:     from put at $place/parse.c:4 (inlined into save)"$'\n'* ]]
+  run fs run --json --set stacks=faults -r 'calls=write path=data nth=2 fault=error:EIO' -- ./parse
+  jq -e '.first_faults[0].stack | map(select(.function == "put" and .line == 4)) | length == 1' <<<"$output"
+}
+
+@test "a-replay-says-where-it-left-its-path" {
+  cat >path.c <<'END'
+#include <fcntl.h>
+#include <unistd.h>
+__attribute__((noinline)) static int one(int fd) { return write(fd, "1", 1) + 1; }
+__attribute__((noinline)) static int two(int fd) { return fsync(fd) + 1; }
+int main(int argc, char **argv) {
+  int fd = open("data", O_WRONLY | O_CREAT, 0600), n = one(fd) + one(fd);
+  return n + (argc > 1 ? two(fd) : one(fd)) > 100;
+}
+END
+  gcc -w -g -O1 -fno-optimize-sibling-calls -o path path.c
+  fs run -q --set stacks=all -r 'calls=write,fsync path=data nth=2 fault=error:EIO' -- ./path
+  run fs replay -o b.trace faultshim.trace -- ./path other
+  [ "$status" -eq 122 ]
+  [[ $output == *"1/0 diverged at decision 3: expected write $place/data from one at $place/path.c:3, found fsync $place/data from two at $place/path.c:4"* ]]
+  fs verify -q b.trace
+  # where the trace has the stacks of faults alone, the replay has that of the call that was not expected
+  fs run -q --set stacks=faults -r 'calls=write,fsync path=data nth=2 fault=error:EIO' -- ./path
+  run fs replay -o b.trace faultshim.trace -- ./path other
+  [[ $output == *"1/0 diverged at decision 3: expected write $place/data, found fsync $place/data from two at $place/path.c:4"* ]]
+}
