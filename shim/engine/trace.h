@@ -274,6 +274,7 @@ enum fsh_op {
     OP_THREAD = 0x04,   /* u64 key, u64 process key; text process name, thread name; varint tid; text comm */
     OP_RESOURCE = 0x05, /* varint number, kind; u64 key; text name; text other name (as the program wrote it), or empty */
     OP_SITE = 0x06,     /* varint number (the key); u64 key; varint frames, then each: text module, varint offset */
+    OP_MODULE = 0x07,   /* text name, as in sites of this process; text path; varint size and bytes of its build id */
     OP_DIVERGE =
         0x08,       /* replay: u64 ns; u64 n; varint expected call, kind; u64 expected resource key; varint call, kind; u64 key */
     OP_EXEC = 0x09, /* u64 ns; text path: the process goes on as another program */
@@ -283,8 +284,7 @@ enum fsh_op {
     OP_CONTROL = 0x0D, /* u64 ns; varint what (CHANGED_ below), number; u64 value: from here on, for this thread */
     OP_MARK = 0x0E,    /* u64 ns when it was set; varint number; text */
     OP_RELEASED =
-        0x0F,         /* u64 ns; varint rule, ns: its last fault in this thread held it only for so long, then the rule went off */
-    OP_MODULE = 0x10, /* text name, as in sites of this process; text path; varint size and bytes of its build id */
+        0x0F, /* u64 ns; varint rule, ns: its last fault in this thread held it only for so long, then the rule went off */
     OP_LAST,
     OP_SAME = 0x40,
     OP_SIZED = 0x80,
