@@ -8,12 +8,14 @@
 
 #include "as_profile.h"
 #include "commands.h"
+#include "events.h"
 #include "out.h"
+#include "perfetto.h"
 #include "select.h"
 #include "symbolize.h"
 #include "trace_open.h"
 
-enum { ID_HEAD = 300, ID_TAIL, ID_EVENTS, ID_CSV, ID_AS_PROFILE, ID_STACKS, OUT_BUFFER = 1 << 20 };
+enum { ID_HEAD = 300, ID_TAIL, ID_EVENTS, ID_CSV, ID_AS_PROFILE, ID_STACKS, ID_EXPORT, OUT_BUFFER = 1 << 20 };
 
 static const struct fsh_option own_options[] = {
     SELECT_OPTIONS,
@@ -23,6 +25,7 @@ static const struct fsh_option own_options[] = {
     {'c', "count", NULL, "a table of counts instead"},
     {ID_CSV, "csv", NULL, "comma-separated values"},
     {ID_STACKS, "stacks", NULL, "call stacks too, by function, file and line, where the trace has them"},
+    {ID_EXPORT, "export", "FORMAT", "perfetto: for ui.perfetto.dev, processes, threads and events included"},
     {ID_AS_PROFILE, "as-profile", NULL, "the faults as a profile of exact rules, which brings them back"},
 };
 
@@ -36,7 +39,7 @@ static const struct fsh_usage usage = {
     .n_options = sizeof own_options / sizeof *own_options,
 };
 
-enum form { FORM_TEXT, FORM_JSON, FORM_CSV };
+enum form { FORM_TEXT, FORM_JSON, FORM_CSV, FORM_PERFETTO };
 
 struct count {
     uint64_t decisions, faults;
@@ -46,7 +49,7 @@ struct log {
     struct fsh_common common;
     struct fsh_select select;
     struct fsh_reader *reader;
-    bool has_head, has_tail, events, counts, csv, as_profile, stacks;
+    bool has_head, has_tail, events, counts, csv, as_profile, stacks, perfetto;
     uint64_t head, tail;
     enum form form;
     uint64_t lines; /* selected so far */
@@ -200,8 +203,17 @@ static void csv_line(const struct log *log, const struct fsh_decision *d) {
         fputs_unlocked(",,,,,,,\n", out);
 }
 
+static struct fsh_perfetto perfetto_of(const struct log *log) {
+    return (struct fsh_perfetto){log->out, log->reader, log->symbols};
+}
+
+static void perfetto_line(const struct log *log, const struct fsh_decision *d) {
+    struct fsh_perfetto p = perfetto_of(log);
+    fsh_perfetto_decision(&p, d);
+}
+
 static void (*const line_of[])(const struct log *, const struct fsh_decision *) = {
-    [FORM_TEXT] = text_line, [FORM_JSON] = json_line, [FORM_CSV] = csv_line};
+    [FORM_TEXT] = text_line, [FORM_JSON] = json_line, [FORM_CSV] = csv_line, [FORM_PERFETTO] = perfetto_line};
 
 /* --- the walk --- */
 
@@ -226,134 +238,18 @@ static int show_decision(void *arg, const struct fsh_decision *d) {
     return stop || ferror_unlocked(log->out) ? 1 : 0;
 }
 
-struct event_form {
-    const char *name;
-    void (*show)(const struct log *, struct fsh_get);
-};
-
-static void put_field(const struct log *log, const char *key, struct fsh_text text) {
-    char copy[FSH_TEXT_MAX + 1];
-    snprintf(copy, sizeof copy, "%.*s", (int)text.len, text.data);
-    if (log->form == FORM_JSON) {
-        fprintf(log->out, ",\"%s\":", key);
-        fsh_put_json(log->out, copy);
-    } else {
-        fprintf(log->out, " %s ", key);
-        fsh_put_safe(log->out, copy);
-    }
-}
-
-static void put_count(const struct log *log, const char *key, uint64_t v) {
-    fprintf(log->out, log->form == FORM_JSON ? ",\"%s\":%" PRIu64 : " %s %" PRIu64, key, v);
-}
-
-static void show_process(const struct log *log, struct fsh_get get) {
-    fsh_get_u64(&get);
-    put_field(log, "name", fsh_get_text(&get));
-    put_count(log, "pid", fsh_get_varint(&get));
-    put_count(log, "parent", fsh_get_varint(&get));
-    put_count(log, "image", fsh_get_varint(&get));
-    put_field(log, "program", fsh_get_text(&get));
-}
-
-static void show_thread(const struct log *log, struct fsh_get get) {
-    fsh_get_u64(&get);
-    fsh_get_u64(&get);
-    fsh_get_text(&get);
-    put_field(log, "name", fsh_get_text(&get));
-    put_count(log, "tid", fsh_get_varint(&get));
-    put_field(log, "comm", fsh_get_text(&get));
-}
-
-static void show_exec(const struct log *log, struct fsh_get get) {
-    fsh_get_u64(&get);
-    put_field(log, "program", fsh_get_text(&get));
-}
-
-static void show_fork(const struct log *log, struct fsh_get get) {
-    fsh_get_u64(&get);
-    put_count(log, "pid", fsh_get_varint(&get));
-    put_field(log, "child", fsh_get_text(&get));
-}
-
-static void show_counted(const struct log *log, struct fsh_get get) {
-    put_count(log, "passed", fsh_get_varint(&get));
-}
-
-static void show_diverge(const struct log *log, struct fsh_get get) {
-    fsh_get_u64(&get);
-    put_count(log, "at", fsh_get_u64(&get));
-    const char *expected = fsh_reader_call_name(log->reader, (unsigned)fsh_get_varint(&get));
-    fsh_get_varint(&get);
-    fsh_get_u64(&get);
-    const char *found = fsh_reader_call_name(log->reader, (unsigned)fsh_get_varint(&get));
-    put_field(log, "expected", (struct fsh_text){expected, strlen(expected)});
-    put_field(log, "found", (struct fsh_text){found, strlen(found)});
-}
-
-static void put_name(const struct log *log, const char *key, const char *name) {
-    put_field(log, key, (struct fsh_text){name, strlen(name)});
-}
-
-/* A share of `whole` as "12.5%". */
-static void put_share(const struct log *log, const char *key, double share) {
-    char text[32];
-    snprintf(text, sizeof text, "%.4g%%", 100 * share);
-    put_name(log, key, text);
-}
-
-static void show_phase(const struct log *log, struct fsh_get get) {
-    fsh_get_u64(&get);
-    put_name(log, "name", fsh_reader_phase_name(log->reader, (unsigned)fsh_get_varint(&get)));
-    put_share(log, "intensity", (double)fsh_get_varint(&get) / FSH_LEVEL_FULL);
-    put_count(log, "runs", fsh_get_varint(&get));
-    put_count(log, "position", fsh_get_varint(&get));
-}
-
-static void show_control(const struct log *log, struct fsh_get get) {
-    fsh_get_u64(&get);
-    uint64_t what = fsh_get_varint(&get), number = fsh_get_varint(&get), value = fsh_get_u64(&get);
-    const char *rule = fsh_reader_rule_name(log->reader, (unsigned)number);
-    if (what == CHANGED_INTENSITY) {
-        put_share(log, "intensity", (double)value / FSH_LEVEL_FULL);
-        return;
-    }
-    put_name(log, "rule", rule);
-    if (what == CHANGED_RULE)
-        put_name(log, "enabled", value & CONTROL_OFF ? "no" : "yes");
-    else if (what == CHANGED_CHANCE)
-        put_share(log, "probability", value == UINT64_MAX ? 1 : (double)value / 0x1p64);
-    else if (what == CHANGED_TIMES)
-        put_count(log, "times", value);
-}
-
-static void show_mark(const struct log *log, struct fsh_get get) {
-    fsh_get_u64(&get);
-    put_count(log, "number", fsh_get_varint(&get));
-    put_field(log, "text", fsh_get_text(&get));
-}
-
-static void show_released(const struct log *log, struct fsh_get get) {
-    fsh_get_u64(&get);
-    put_name(log, "rule", fsh_reader_rule_name(log->reader, (unsigned)fsh_get_varint(&get)));
-    put_count(log, "held", fsh_get_varint(&get));
-}
-
-static const struct event_form events[] = {
-    [OP_PROCESS] = {"process", show_process}, [OP_THREAD] = {"thread", show_thread},
-    [OP_EXEC] = {"exec", show_exec},          [OP_FORK] = {"fork", show_fork},
-    [OP_COUNTED] = {"counted", show_counted}, [OP_DIVERGE] = {"diverged", show_diverge},
-    [OP_PHASE] = {"phase", show_phase},       [OP_CONTROL] = {"control", show_control},
-    [OP_MARK] = {"mark", show_mark},          [OP_RELEASED] = {"released", show_released},
-};
-
 static int show_event(void *arg, const struct fsh_event *e) {
     struct log *log = arg;
     int stop = 0;
     const struct fsh_thread_info *t = fsh_reader_thread(log->reader, e->thread);
-    const struct event_form *form = e->op < sizeof events / sizeof *events ? &events[e->op] : &events[0];
-    if (!form->name || !fsh_selected_event(&log->select, e) || !is_shown(log, &stop))
+    const char *name = fsh_event_name(e);
+    if (!name || !fsh_selected_event(&log->select, e) || !is_shown(log, &stop))
         return stop;
+    if (log->form == FORM_PERFETTO) {
+        struct fsh_perfetto p = perfetto_of(log);
+        fsh_perfetto_event(&p, e);
+        return stop || ferror_unlocked(log->out) ? 1 : 0;
+    }
     if (log->form == FORM_JSON) {
         fputs("{\"process\":", log->out);
         fsh_put_json(log->out, t->process);
@@ -361,14 +257,14 @@ static int show_event(void *arg, const struct fsh_event *e) {
         fsh_put_json(log->out, t->name);
         fprintf(log->out, ",\"n\":%" PRIu64 ",\"time\":", e->n);
         put_seconds(log->out, e->time, 0);
-        fprintf(log->out, ",\"event\":\"%s\"", form->name);
+        fprintf(log->out, ",\"event\":\"%s\"", name);
     } else {
         put_seconds(log->out, e->time, 12);
         putc(' ', log->out);
         put_who(log->out, t);
-        fprintf(log->out, "* %s", form->name);
+        fprintf(log->out, "* %s", name);
     }
-    form->show(log, (struct fsh_get){.p = e->fields, .end = e->fields + e->len});
+    fsh_put_event(log->out, log->reader, e, log->form == FORM_JSON);
     fputs(log->form == FORM_JSON ? "}\n" : "\n", log->out);
     return stop || ferror_unlocked(log->out) ? 1 : 0;
 }
@@ -381,12 +277,13 @@ static int count_line(void *arg, const struct fsh_decision *d) {
 
 static int count_event(void *arg, const struct fsh_event *e) {
     struct log *log = arg;
-    log->lines += e->op < sizeof events / sizeof *events && events[e->op].name && fsh_selected_event(&log->select, e);
+    log->lines += fsh_event_name(e) && fsh_selected_event(&log->select, e);
     return 0;
 }
 
 static int show_lines(struct log *log) {
-    bool with_events = log->events && log->form != FORM_CSV;
+    bool with_events = (log->events && log->form != FORM_CSV) || log->form == FORM_PERFETTO;
+    struct fsh_perfetto perfetto = perfetto_of(log);
     if (log->has_tail) {
         struct fsh_visitor counter = {log, count_line, with_events ? count_event : NULL};
         fsh_reader_walk(log->reader, &counter);
@@ -396,8 +293,12 @@ static int show_lines(struct log *log) {
     }
     if (log->form == FORM_CSV)
         fputs("time,process,thread,n,call,resource,size,outcome,rule,fault,errno,amount,key,ordinal,draw\n", log->out);
+    if (log->form == FORM_PERFETTO)
+        fsh_perfetto_begin(&perfetto);
     struct fsh_visitor visitor = {log, show_decision, with_events ? show_event : NULL};
     int e = log->has_head && log->head == 0 ? 0 : fsh_reader_walk(log->reader, &visitor);
+    if (log->form == FORM_PERFETTO)
+        fsh_perfetto_end(&perfetto);
     if (log->symbols && !log->has_stacks && !log->common.quiet)
         fsh_warn("nothing that is shown has a call stack; record with --set stacks=faults, or =all");
     return e < 0 ? fsh_fail(EXIT_TROUBLE, "reading the trace failed: %s", strerror(-e)) : 0;
@@ -568,6 +469,11 @@ static bool take(void *arg, int id, const char *value) {
     case ID_AS_PROFILE:
         log->as_profile = true;
         return true;
+    case ID_EXPORT:
+        log->perfetto = !strcmp(value, "perfetto");
+        if (!log->perfetto)
+            fsh_warn("--export '%s' is unknown; write perfetto", value);
+        return log->perfetto;
     case ID_STACKS:
         log->stacks = true;
         return true;
@@ -584,7 +490,7 @@ static int show(struct log *log, const char *path) {
     int status = EXIT_TROUBLE;
     setvbuf(stdout, NULL, _IOFBF, OUT_BUFFER);
     log->out = stdout;
-    log->form = log->common.json ? FORM_JSON : log->csv ? FORM_CSV : FORM_TEXT;
+    log->form = log->perfetto ? FORM_PERFETTO : log->common.json ? FORM_JSON : log->csv ? FORM_CSV : FORM_TEXT;
     if (!log->common.quiet)
         fsh_trace_complete(log->reader, true);
     if (log->stacks && !(log->symbols = fsh_symbols_new()))
