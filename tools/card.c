@@ -283,6 +283,7 @@ void fsh_card_show(const struct fsh_card *card) {
         show_fault(card, &card->first[i]);
     if (card->run->auditor)
         fsh_audit_show(card->run->auditor, card->out);
+    fsh_losses_show(&card->run->losses, card->out);
     show_lost(card);
     show_losses(card);
     show_verdict(card);
@@ -395,6 +396,7 @@ json_object *fsh_card_json(const struct fsh_card *card) {
     put(o, "first_faults", faults_json(card));
     put(o, "audit", run->auditor ? fsh_audit_json(run->auditor) : NULL);
     put(o, "lost", lost_json(run));
+    put(o, "gone", fsh_losses_json(&run->losses));
     put(o, "missing", losses_json(card));
     put(o, "vacuous", json_object_new_boolean(card->vacuous));
     put(o, "status", json_object_new_int(card->status));

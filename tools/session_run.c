@@ -102,6 +102,7 @@ static int create_session(struct fsh_run *run) {
             .trace_mode = l->profile.options.trace,
             .trace_limit = l->profile.options.trace_limit,
             .shared_keys = l->plan.needs_shared_keys,
+            .journal = l->plan.loses_data,
             .profile = {l->text, l->len},
             .command = {command.data, command.len},
             .cwd = {cwd, strlen(cwd)},
@@ -538,6 +539,7 @@ int fsh_run_supervise(struct fsh_run *run) {
         end_rest(&w);
     run->left = signal_tree(&w.strangers, 0);
     find_lost(run);
+    fsh_put_back(&run->session, run->left, &run->losses);
     seal(run);
     return 0;
 }
@@ -558,6 +560,7 @@ int fsh_run_status(const struct fsh_run *run) {
 void fsh_run_finish(struct fsh_run *run) {
     fsh_binary_free(&run->binary);
     free(run->lost);
+    fsh_losses_free(&run->losses);
     fsh_audit_free(run->auditor);
     if (run->session.header) {
         munmap(run->session.header, run->session.map_size);

@@ -4,6 +4,7 @@
 
 #include "binary.h"
 #include "profile_load.h"
+#include "put_back.h"
 
 /* A process of the run that the shim did not start in. */
 struct fsh_lost {
@@ -42,7 +43,8 @@ struct fsh_run {
     struct fsh_audit *auditor; /* NULL without --audit */
     struct fsh_lost *lost;
     size_t n_lost, lost_room;
-    uint64_t lost_unnamed; /* there was no room to note them */
+    uint64_t lost_unnamed;    /* there was no room to note them */
+    struct fsh_losses losses; /* of data */
 };
 
 /* Each returns 0, or an exit status after a message. */

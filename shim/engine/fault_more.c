@@ -228,6 +228,13 @@ static bool stack_argument(struct parse *p, struct fsh_fault_spec *spec, struct 
     return spec->to ? true : fsh_parse_full(p);
 }
 
+static bool fsync_argument(struct parse *p, struct fsh_fault_spec *spec, struct fsh_word word) {
+    if (!fsh_word_is(word, "keep-data"))
+        return fsh_fault_no_argument(p, spec, word);
+    spec->keeps = true;
+    return true;
+}
+
 static bool fill_argument(struct parse *p, struct fsh_fault_spec *spec, struct fsh_word word) {
     struct fsh_word value;
     if (fsh_word_is(word, "junk")) {
@@ -258,6 +265,8 @@ bool fsh_fault_more_argument(struct parse *p, struct fsh_fault_spec *spec, struc
         return torn_argument(p, spec, word);
     case FAULT_MISDIRECT:
         return misdirect_argument(p, spec, word);
+    case FAULT_FSYNC_FAIL:
+        return fsync_argument(p, spec, word);
     case FAULT_FILL:
         return fill_argument(p, spec, word);
     case FAULT_QUOTA:

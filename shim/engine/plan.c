@@ -570,7 +570,8 @@ static void note_needs(struct fsh_plan *plan, const struct fsh_rule *rule, unsig
     }
     plan->needs_stacks |=
         plan->profile->options.stacks != STACKS_OFF || key == KEY_SITE || looks_at_stack(rule) || fault == FAULT_ONCE_PER_STACK;
-    plan->needs_files_settled |= fault == FAULT_QUOTA || fault == FAULT_BAD_SECTOR;
+    plan->loses_data |= fault == FAULT_FSYNC_FAIL && !rule->faults[0].keeps;
+    plan->needs_files_settled |= fault == FAULT_QUOTA || fault == FAULT_BAD_SECTOR || plan->loses_data;
     plan->needs_live_bytes |= fault == FAULT_BUDGET;
     plan->has_clocks |= fsh_fault_keeps_time(fault);
     plan->needs_shared_keys |= files || key == KEY_SITE || key == KEY_RESOURCE || rule->sticky == STICKY_RESOURCE;

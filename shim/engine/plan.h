@@ -129,6 +129,7 @@ struct fsh_fault_spec {
     bool tree;      /* crash: the whole run */
     bool exits;     /* crash: by exit status, not signal */
     bool dies;      /* torn: then=crash */
+    bool keeps;     /* fsync-fail: keep-data */
     bool back;      /* misdirect: towards the start; faults of clocks: backwards, slower */
     uint8_t clocks; /* faults of clocks: enum fsh_clock_bit, as bits */
     int signal;     /* crash: default SIGKILL; signal */
@@ -301,6 +302,7 @@ struct fsh_plan {
     bool has_detours;         /* some fault makes waiting for descriptors another thing */
     bool moves_links;         /* some fault leads descriptors elsewhere: waits that another thread began are to notice */
     bool needs_files_settled; /* some fault keeps account of files: calls that change one are followed up */
+    bool loses_data;          /* some fault does away with what was written: a journal is kept */
     bool needs_live_bytes;    /* some fault keeps account of the heap */
     bool has_clocks;          /* some fault changes a clock */
     bool needs_shared_keys;   /* some rule counts by resource or site: counters in the session */

@@ -20,6 +20,7 @@
 #include <stdint.h>
 
 #include "calls.h"
+#include "journal.h"
 #include "plan.h"
 
 #define FSH_TRACE_MAGIC "FSHTRACE"
@@ -90,6 +91,7 @@ struct fsh_header {
     _Atomic uint64_t unaudited; /* threads that found the table of audited threads full */
     struct fsh_region outcomes;
     _Atomic uint64_t uncounted; /* faults that found the table of outcomes full */
+    struct fsh_region journal;  /* journal.h; of no size if no rule loses data */
 };
 
 /* Counters of one rule for the whole run: a cache line, so that rules do not disturb each other. */
@@ -330,6 +332,7 @@ struct fsh_session_params {
     uint32_t trace_mode;
     uint64_t trace_limit;
     bool shared_keys;
+    bool journal;
     struct fsh_text profile, command, cwd, env, rules, phases, replayed, sites;
     struct fsh_text script; /* see replay.h; empty if this run is no replay */
     bool audit;
@@ -348,6 +351,7 @@ struct fsh_session {
     struct fsh_control *control;
     struct fsh_outcome_state *outcomes;
     struct fsh_audited *audited; /* NULL without --audit */
+    struct fsh_journal *journal; /* NULL if no rule loses data */
     bool is_file;                /* false: private to this process and its forks, nothing is written */
 };
 

@@ -296,7 +296,8 @@ long fsh_apply(struct fsh_hit *pending, fsh_invoke invoke, const long *a) {
     if (hit.call == CALL_close && fsh_armed[CALL_close] & WATCH_TRACK)
         fsh_track_close(hit.fd);
     hold_all(&hit, v, WHEN_BEFORE);
-    const bool settles = fsh_armed[hit.call] & WATCH_SETTLE && fsh_settles(hit.call);
+    const bool syncs_nothing = v->fault == FAULT_LOST && action.row->roles.sync;
+    const bool settles = fsh_armed[hit.call] & WATCH_SETTLE && fsh_settles(hit.call) && !syncs_nothing;
     uint64_t before = settles ? fsh_settle_before(hit.call, a) : 0;
     const bool skips = fsh_shim.sites && action.row->roles.over && fsh_fault_leaves_traces(action.spec);
     if (skips)

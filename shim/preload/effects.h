@@ -72,6 +72,8 @@ struct fsh_place {
 };
 /* False for what the kernel will refuse, and for what is no regular file. Any context, gate open or closed. */
 bool fsh_find_place(enum fsh_call call, int fd, const long *a, bool writes, struct fsh_place *place);
+/* Another descriptor of the same file, of no shared position and without O_APPEND; -1 if there is no /proc, or no permission. */
+int fsh_open_again(int fd, int flags);
 /* Where the call's data stands in the program's memory. `one` is room for calls with a single buffer. */
 struct fsh_buffers {
     struct iovec *v;

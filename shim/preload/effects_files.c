@@ -7,6 +7,8 @@
 #include <stdatomic.h>
 #include <sys/stat.h>
 
+#include "losses.h"
+
 #include "poison.h"
 
 enum { MAX_RW_COUNT = 0x7ffff000 }; /* write(2): "on Linux, write() will transfer at most 0x7ffff000 bytes" */
@@ -46,8 +48,7 @@ bool fsh_find_place(enum fsh_call call, int fd, const long *a, bool writes, stru
     return at >= 0;
 }
 
-/* Another descriptor of the same file, of no shared position and without O_APPEND; -1 if there is no /proc, or no permission. */
-static int open_again(int fd, int flags) {
+int fsh_open_again(int fd, int flags) {
     char path[32] = "/proc/self/fd/", digits[12], *d = digits + sizeof digits;
     size_t len = 14;
     do
@@ -208,7 +209,7 @@ static int other_file(const struct fsh_action *x) {
     while (open_file_like(x, n) >= 0)
         n++;
     if (n)
-        return open_again(open_file_like(x, (unsigned)fsh_below(fsh_next_word(~x->verdict->word), n)), O_WRONLY);
+        return fsh_open_again(open_file_like(x, (unsigned)fsh_below(fsh_next_word(~x->verdict->word), n)), O_WRONLY);
     long fd = fsh_sys4(SYS_openat, AT_FDCWD, x->spec->to, O_WRONLY | O_CLOEXEC, 0);
     return fd < 0 ? -1 : (int)fd;
 }
@@ -227,7 +228,7 @@ long fsh_effect_misdirect(const struct fsh_action *x) {
     uint64_t len = transfer(x);
     if (!find_place(x, true, &p) || !readable(&b))
         return fsh_real_call(x);
-    int fd = x->spec->to ? other_file(x) : open_again(x->hit->fd, O_WRONLY);
+    int fd = x->spec->to ? other_file(x) : fsh_open_again(x->hit->fd, O_WRONLY);
     if (fd < 0)
         return fsh_real_call(x);
     long r = write_piece(fd, &b, 0, len, x->spec->to ? p.at : moved(x, p.at));
@@ -255,6 +256,7 @@ long fsh_effect_twice(const struct fsh_action *x) {
 /* posix_fadvise(2): "pages that have not yet been written out will be unaffected, so if the application wishes to guarantee that
  * pages will be released, it should call fsync or fdatasync first". */
 long fsh_effect_evict(const struct fsh_action *x) {
+    fsh_losses_evict(x->hit->fd);
     fsh_sys1(SYS_fdatasync, x->hit->fd);
     fsh_sys4(SYS_fadvise64, x->hit->fd, 0, 0, POSIX_FADV_DONTNEED);
     return fsh_real_call(x);
@@ -319,7 +321,7 @@ static void rot_quietly(const struct fsh_action *x, int fd, uint64_t at, uint64_
 static int open_for_rot(const struct fsh_action *x) {
     const struct fsh_roles *r = &x->row->roles;
     if (r->fd)
-        return open_again(x->hit->fd, O_RDWR);
+        return fsh_open_again(x->hit->fd, O_RDWR);
     int dirfd = r->dirfd ? (int)x->a[r->dirfd - 1] : AT_FDCWD;
     return (int)fsh_sys4(SYS_openat, dirfd, x->a[r->path - 1], O_RDWR | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0);
 }

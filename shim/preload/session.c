@@ -355,6 +355,7 @@ static int create(char **env, const char *profile_name) {
     params.trace_mode = profile->options.trace;
     params.trace_limit = profile->options.trace_limit;
     params.shared_keys = fsh_shim.plan->needs_shared_keys;
+    params.journal = fsh_shim.plan->loses_data;
     const char *trace = fsh_env(env, "FAULTSHIM_TRACE");
     if (fsh_path_absolute(path, params.cwd.len ? cwd : "/", trace && *trace ? trace : "faultshim.trace") < 0)
         path[0] = 0;

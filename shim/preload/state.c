@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "effects.h"
+#include "losses.h"
 #include "session.h"
 #include "stack.h"
 #include "waits.h"
@@ -223,12 +224,15 @@ long fsh_effect_fsync_fail(const struct fsh_action *x) {
     int fd = x->hit->fd;
     if (!stat_fd(fd, &st))
         return fsh_real_call(x);
-    if (!is_unseen(fd)) {
+    const bool is_new = !is_unseen(fd);
+    if (is_new) {
         struct fsh_key_state *k = fsh_shared_counters(SYNC_ERRORS, file_key(&st), true);
         if (k)
             atomic_fetch_add(&k->ordinal, 1);
     }
     set_seen(fd, errors_of(fd));
+    if (is_new && !x->spec->keeps)
+        fsh_losses_fail(fd);
     return fsh_fail(x->row, x->a, EIO);
 }
 
@@ -335,7 +339,7 @@ struct fsh_state fsh_state_look(struct fsh_thread *t, const struct fsh_rule *rul
 /* --- settling --- */
 
 /* How a call changes files. */
-enum change { CHANGE_NONE, CHANGE_FD, CHANGE_PATH, CHANGE_REMOVES };
+enum change { CHANGE_NONE, CHANGE_FD, CHANGE_PATH, CHANGE_REMOVES, CHANGE_SYNCS, CHANGE_MAPS };
 
 static enum change change_of(enum fsh_call call, const long *a, int *dirfd, const char **path) {
     const struct fsh_roles *r = &fsh_calls[call].roles;
@@ -347,6 +351,13 @@ static enum change change_of(enum fsh_call call, const long *a, int *dirfd, cons
     if (class == C_FILE_OPEN && r->path)
         return CHANGE_PATH;
     switch (call) {
+    case CALL_fsync:
+    case CALL_fdatasync:
+    case CALL_syncfs:
+    case CALL_sync:
+        return fsh_shim.plan->loses_data ? CHANGE_SYNCS : CHANGE_NONE;
+    case CALL_mmap:
+        return fsh_shim.plan->loses_data ? CHANGE_MAPS : CHANGE_NONE;
     case CALL_unlink:
     case CALL_unlinkat:
     case CALL_remove:
@@ -375,6 +386,14 @@ static struct fsh_resource *resource_of(enum change change, enum fsh_call call, 
     return fsh_can_read_path(path) ? fsh_resource_of_path(dirfd, path, 0) : NULL;
 }
 
+static bool renames(enum fsh_call call) {
+    return call == CALL_rename || call == CALL_renameat || call == CALL_renameat2;
+}
+
+static bool cuts(enum fsh_call call) {
+    return call == CALL_ftruncate || call == CALL_truncate || fsh_calls[call].class_of[FSH_ON_FILE] == C_FILE_OPEN;
+}
+
 /* The number of a file that is about to lose its last name; where a write goes. */
 static uint64_t look_before(enum fsh_call call, const long *a) {
     const char *path;
@@ -384,6 +403,12 @@ static uint64_t look_before(enum fsh_call call, const long *a) {
     enum change change = change_of(call, a, &dirfd, &path);
     if (change == CHANGE_NONE)
         return 0;
+    if (change == CHANGE_SYNCS)
+        return fsh_losses_before_sync();
+    if (change == CHANGE_MAPS) {
+        fsh_losses_mapped(a);
+        return 0;
+    }
     struct fsh_resource *r = resource_of(change, call, a, dirfd, path);
     if (change == CHANGE_FD)
         fd = (int)a[fsh_calls[call].roles.fd - 1];
@@ -394,8 +419,12 @@ static uint64_t look_before(enum fsh_call call, const long *a) {
             continue;
         charged(&fsh_shim.rules[i], &st);
     }
-    if (change == CHANGE_FD)
+    if (change == CHANGE_FD) {
+        fsh_losses_before_write(call, a, r, &st);
         return fsh_find_place(call, fd, a, true, &place) ? place.at : 0;
+    }
+    if (change == CHANGE_REMOVES && st.st_nlink == 1)
+        fsh_losses_gone(&st);
     return change == CHANGE_REMOVES && st.st_nlink == 1 ? file_key(&st) : 0;
 }
 
@@ -407,6 +436,10 @@ static void look_after(enum fsh_call call, const long *a, long result, uint64_t 
     if (change == CHANGE_NONE)
         return;
     bool done = fsh_succeeded(&fsh_calls[call], result);
+    if (change == CHANGE_SYNCS && done)
+        fsh_losses_after_sync(call, a, before);
+    if (change == CHANGE_SYNCS || change == CHANGE_MAPS)
+        return;
     struct fsh_resource *r = resource_of(change, call, a, dirfd, path);
     if (change == CHANGE_FD)
         fd = (int)a[fsh_calls[call].roles.fd - 1];
@@ -422,6 +455,12 @@ static void look_after(enum fsh_call call, const long *a, long result, uint64_t 
             atomic_fetch_sub(account_of(rule), (int64_t)atomic_exchange(&k->bytes, 0));
         give_back_reserved(rule);
     }
+    if (there && change == CHANGE_FD && done)
+        fsh_losses_after_write(call, a, r, &st, result);
+    if (there && done && cuts(call))
+        fsh_losses_resized(&st);
+    if (done && renames(call) && r && stat_path(dirfd, path, &st))
+        fsh_losses_named(&st, r->name);
     if (there && change == CHANGE_FD && done && result > 0)
         heal(&st, before, (uint64_t)result);
 }

@@ -244,10 +244,15 @@ long fsh_door_syscall(long nr, ...) {
 void fsh_door_sync(void) {
     struct fsh_hit *hit = fsh_watch[CALL_sync] & WATCH_CONSIDER ? fsh_consider(CALL_sync, 0, CALLER()) : NULL;
     const long a[6] = {0};
-    if (hit)
+    if (hit) {
         fsh_apply(hit, fsh_invoke_sync, a);
-    else
-        fsh_real.sync();
+        return;
+    }
+    const bool settles = fsh_watch[CALL_sync] & WATCH_SETTLE;
+    uint64_t before = settles ? fsh_settle_before(CALL_sync, a) : 0;
+    fsh_real.sync();
+    if (settles)
+        fsh_settle_after(CALL_sync, a, 0, before);
 }
 
 #define FSH_ALIASES_OPEN

@@ -534,6 +534,156 @@ END
   says "fsync -1 EIO" "fsync ok"
 }
 
+# A program that writes and syncs, in words of its own: store WORD... under a rule whose syncs fail as asked for.
+#   open:NAME[:dsync|:append|:wo]   write:AT:N:CHAR   sync   retry (until a sync succeeds)   cut:N   rename:FROM:TO   unlink:NAME
+#   map:CHAR   child (the rest in a child)   die   show
+cat >"$BATS_FILE_TMPDIR/store.py" <<'END'
+import mmap, os, signal, sys
+def sync():
+    try:
+        os.fsync(fd)
+        return "ok"
+    except OSError as e:
+        return os.strerror(e.errno)
+modes = {"dsync": os.O_RDWR | os.O_DSYNC, "append": os.O_WRONLY | os.O_APPEND, "wo": os.O_WRONLY, "": os.O_RDWR}
+for word in sys.argv[1:]:
+    op, *a = word.split(":")
+    if op == "open": fd = os.open(a[0], os.O_CREAT | modes[a[1] if len(a) > 1 else ""], 0o600)
+    elif op == "write": os.pwrite(fd, a[2].encode() * int(a[1]), int(a[0]))
+    elif op == "sync": print("sync", sync())
+    elif op == "retry":
+        while (said := sync()) != "ok": print("retry", said)
+    elif op == "cut": os.ftruncate(fd, int(a[0]))
+    elif op == "rename": os.rename(a[0], a[1])
+    elif op == "unlink": os.unlink(a[0])
+    elif op == "map": m = mmap.mmap(fd, 0); m[0:1] = a[0].encode(); m.flush()
+    elif op == "show": print("live", os.pread(fd, 1 << 20, 0).decode().replace("\0", "0"))
+    elif op == "die": sys.stdout.flush(); os.kill(os.getpid(), signal.SIGKILL)
+    elif op == "child":
+        if os.fork(): sys.exit(os.waitpid(-1, 0)[1])
+    sys.stdout.flush()
+END
+
+store() { # RULE WORD...
+  rm -f data other
+  run fs run -q -s 1 --expect=any -o store.trace -r "$1" -- /usr/bin/python3 "$BATS_FILE_TMPDIR/store.py" "${@:2}"
+}
+
+# What a file holds, in runs of equal bytes: "A4096 B10".
+holds() { # FILE TEXT
+  local there
+  there=$(/usr/bin/python3 -c '
+import itertools, sys
+print(*(f"{chr(c) if c else 0}{len(list(g))}" for c, g in itertools.groupby(open(sys.argv[1], "rb").read())))' "$1")
+  [ "$there" = "$2" ] || { echo "wanted: $2, there: $there" && return 1; }
+}
+
+@test "fsync-fail-does-away-with-what-was-not-synced-when-the-run-is-over" {
+  local rule='calls=fsync path=**/data nth=2 fault=fsync-fail'
+  store "$rule" open:data write:0:5000:A sync write:4:3:B show sync sync show
+  says_like "sync ok" "live AAAABBBA*" "sync Input/output error" "sync ok" "live AAAABBBA*"
+  holds data "A5000"
+  fs verify -q store.trace
+  # a program that tries again until it hears of success
+  store "$rule" open:data write:0:5000:A sync write:4096:8:B retry
+  says "sync ok" "retry Input/output error"
+  holds data "A5000"
+  # one that writes it again
+  store "$rule" open:data write:0:5000:A sync write:0:5000:B sync write:0:5000:B sync
+  says "sync ok" "sync Input/output error" "sync ok"
+  holds data "B5000"
+  # by whole pages, as the kernel writes them: the other page is still lost
+  store "$rule" open:data write:0:8192:A sync write:0:8192:B sync write:0:1:C sync
+  holds data "C1 B4095 A4096"
+  # what had never been there is zeros
+  store "$rule" open:data write:0:3:A sync write:3:6000:B sync
+  holds data "A3 06000"
+  store "$rule keep=1" open:data
+  [ "$status" -eq 125 ]
+}
+
+@test "fsync-fail-can-keep-the-data" {
+  store 'calls=fsync nth=2 fault=fsync-fail:keep-data' open:data write:0:10:A sync write:0:10:B sync
+  says "sync ok" "sync Input/output error"
+  holds data "B10"
+  store 'calls=fsync nth=2 fault=fsync-fail:lose-data' open:data
+  [ "$status" -eq 125 ] && [[ $output == *"fsync-fail takes no 'lose-data'; write fault = fsync-fail [keep-data]"* ]]
+}
+
+@test "fsync-fail-goes-by-the-file-whatever-becomes-of-its-name-and-size" {
+  local rule='calls=fsync nth=2 fault=fsync-fail'
+  store "$rule" open:data write:0:10:A sync write:0:10:B rename:data:other sync
+  holds other "A10"
+  store "$rule" open:data write:0:10:A sync write:0:10:B sync unlink:data open:data write:0:10:C
+  holds data "C10"
+  store "$rule" open:data write:0:9000:A sync write:0:9000:B sync cut:4100
+  holds data "A4100"
+  store "$rule" open:data write:0:9000:A sync write:0:9000:B sync cut:4100 write:5000:1:C
+  holds data "A4096 B4 0900 C1"
+  store "$rule" open:data write:0:9000:A sync write:0:9000:B cut:4100 sync
+  holds data "A4100"
+  # of another that takes its place
+  store "$rule" open:other write:0:10:C open:data write:0:10:A sync write:0:10:B sync rename:other:data
+  holds data "C10"
+}
+
+@test "fsync-fail-is-about-all-that-the-run-has-written" {
+  local rule='calls=fsync nth=2 fault=fsync-fail'
+  store "$rule" open:data write:0:10:A sync open:data:wo write:0:10:B child write:2:3:C sync
+  holds data "A10"
+  store "$rule" open:data write:0:10:A sync open:data:append write:0:10:B sync die
+  [ "$status" -eq 137 ]
+  holds data "A10 010"
+  # what is durable when a write is over is not lost, and what goes through a mapping is not seen
+  store "$rule" open:data write:0:10:A sync open:data:dsync write:0:10:B sync
+  holds data "B10"
+  store "$rule" open:data write:0:10:A sync map:B write:2:3:C sync
+  holds data "B1 A1 C3 A5"
+  # a sync of everything is one of this file
+  fs run -q -s 1 --expect=any -r "$rule" -- /usr/bin/python3 -c '
+import os
+fd = os.open("data", os.O_RDWR | os.O_CREAT | os.O_TRUNC)
+os.fsync(fd); os.write(fd, b"A" * 10); os.sync(); os.pwrite(fd, b"B" * 4, 5000)
+try: os.fsync(fd)
+except OSError: pass'
+  holds data "A10 04994"
+}
+
+@test "fsync-fail-shows-what-is-gone-when-the-cache-is-dropped" {
+  fs run -q -s 1 --expect=any -o store.trace -r 'calls=fsync nth=2 fault=fsync-fail' -r 'calls=pread nth=2 fault=evict' -- \
+    /usr/bin/python3 "$BATS_FILE_TMPDIR/store.py" open:data write:0:4:A sync write:0:4:B sync show show write:1:1:C sync >said
+  run cat said
+  says "sync ok" "sync Input/output error" "live BBBB" "live AAAA" "sync ok"
+  holds data "A1 C1 A2"
+}
+
+@test "fsync-fail-at-symbols-and-the-card-says-what-is-gone" {
+  printf '[faultshim]\ndoors = symbols\n[rule r]\ncalls = fsync\nnth = 2\nfault = fsync-fail\n' >p.ini
+  fs run -s 1 -p p.ini --json --log card -- /usr/bin/python3 "$BATS_FILE_TMPDIR/store.py" open:data write:0:9000:A sync write:0:9000:B sync
+  holds data "A9000"
+  jq -e --arg path "$place/data" '.gone == [{path: $path, pages: 3, why_not: null}]' card
+  # the journal's blocks are given back
+  [ "$(stat -c %b faultshim.trace)" -lt 20000 ]
+  # nothing is put back below a process that goes on
+  fs run -s 1 -r 'calls=fsync nth=2 fault=fsync-fail' -- /bin/sh -c \
+    "/usr/bin/python3 '$BATS_FILE_TMPDIR/store.py' open:data write:0:9:C sync write:0:9:D sync; sleep 3 >/dev/null 2>&1 & sleep 0.7" 2>log
+  grep -q "not gone with a failed sync: 1 page of $place/data: processes of the run are still there" log
+  holds data "D9 A8991"
+}
+
+@test "fsync-fail-without-room-in-its-journal-says-so" {
+  fs run -s 1 -r 'calls=fsync nth=1 fault=fsync-fail' -- /usr/bin/python3 -c '
+import os
+fd = os.open("data", os.O_RDWR | os.O_CREAT)
+for i in range(90): os.write(fd, b"A" * (1 << 20))
+try: os.fsync(fd)
+except OSError: pass' 2>log
+  grep -qE "the journal had no room for [0-9]+ pages: what was written to them can't be lost" log
+  grep -qE "gone with a failed sync: 1[0-9]{4} pages of $place/data" log
+  [ "$(stat -c %s data)" -eq $((90 << 20)) ]
+  rm -f data
+}
+
 @test "faults-with-a-state-are-replayed-exactly" {
   run fs run -q -s 1 --expect=any -o a.trace -r 'calls=@file.write path=**/data fault=quota:250' \
     -r 'calls=@file.read path=**/data nth=2 fault=bad-sector' -r 'calls=fsync nth=1 fault=fsync-fail' \
