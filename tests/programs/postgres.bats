@@ -59,3 +59,29 @@ END
   # its many processes are in the trace, though none of them could have opened it
   [ "$(fs log --json server.trace | jq -r .process | sort -u | wc -l)" -ge 6 ]
 }
+
+# "PANIC: could not fdatasync file": PostgreSQL does not try again, and its log holds what was answered.
+@test "postgres-panics-on-a-failed-sync-of-its-log-and-keeps-what-it-has-answered" {
+  local port answered i
+  port=$(free_port)
+  clean timeout 100 "${as[@]}" "$bin/initdb" -D "$data/c" -A trust -U postgres -N --no-locale -E UTF8 >initdb.log 2>&1 || { cat initdb.log && return 1; }
+  background first.log "$faultshim" run -s 1 -o server.trace --log card -r 'calls=@file.sync path=**/pg_wal/* nth=30 fault=fsync-fail' -- \
+    "${as[@]}" "$bin/postgres" -D "$data/c" -k "$data" -p "$port" -c listen_addresses=127.0.0.1 -c restart_after_crash=off
+  wait_for 40 clean "$bin/pg_isready" -q -h 127.0.0.1 -p "$port" || { cat first.log && return 1; }
+  { echo 'create table t (n int);' && printf 'insert into t values (%d) returning n;\n' {1..60}; } >script.sql
+  clean timeout 60 "$bin/psql" -X -q -t -A -h 127.0.0.1 -p "$port" -U postgres -f script.sql >answers 2>psql.log || true
+  wait_for 60 gone "$server"
+  grep -q 'PANIC:  could not fdatasync file' first.log || { cat first.log && return 1; }
+  answered=$(grep -cE '^[0-9]+$' answers)
+  [ "$answered" -ge 10 ] && [ "$answered" -lt 60 ]
+  grep -qE "gone with a failed sync: [0-9]+ pages? of $data/c/pg_wal/" card || { cat card && return 1; }
+  # as after a new start of the machine
+  background second.log "${as[@]}" "$bin/postgres" -D "$data/c" -k "$data" -p "$port" -c listen_addresses=127.0.0.1
+  wait_for 40 clean "$bin/pg_isready" -q -h 127.0.0.1 -p "$port" || { cat second.log && return 1; }
+  clean "$bin/psql" -X -q -t -A -h 127.0.0.1 -p "$port" -U postgres -c 'select n from t order by n' >rows
+  kill -INT "$(head -n 1 "$data/c/postmaster.pid")"
+  wait_for 40 gone "$server"
+  # nothing that was answered is missing, and what was not answered went with the failed sync
+  diff <(grep -E '^[0-9]+$' answers) rows
+  fs verify -q server.trace
+}
