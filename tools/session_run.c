@@ -103,6 +103,7 @@ static int create_session(struct fsh_run *run) {
             .trace_limit = l->profile.options.trace_limit,
             .shared_keys = l->plan.needs_shared_keys,
             .journal = l->plan.loses_data,
+            .connections = l->plan.limits_connections,
             .profile = {l->text, l->len},
             .command = {command.data, command.len},
             .cwd = {cwd, strlen(cwd)},

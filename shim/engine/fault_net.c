@@ -74,7 +74,11 @@ static bool storm_argument(struct parse *p, struct fsh_fault_spec *spec, struct 
         return memchr(word.p, '=', word.n) ? fsh_fault_no_argument(p, spec, word) : fsh_fault_errno(p, spec, word);
     if (spec->net.limit)
         return fail(p, "storm has two limits, and '%.*s' is the second; write one", FSH_WORD(word));
-    return fsh_parse_value(p, "limit", word, &spec->net.limit, fsh_value_count);
+    if (!fsh_parse_value(p, "limit", word, &spec->net.limit, fsh_value_count))
+        return false;
+    return spec->net.limit <= FSH_STORM_MAX ? true
+                                            : fail(p, "a storm of %llu is out of bounds; write 1..%u connections",
+                                                   (unsigned long long)spec->net.limit, (unsigned)FSH_STORM_MAX);
 }
 
 /* The bytes of a reply, as they stand in the line: quotes and escapes; or @FILE. */

@@ -535,6 +535,7 @@ static struct fsh_candidate candidate(const struct fsh_rule *rule, unsigned call
         ask_mode(rule, &rule->faults[i], call, kind, &nonblocking, &blocking);
         cand.blocking |= (uint32_t)blocking << i;
         cand.flags |= fsh_fault_has_state(rule->faults[i].kind) || needs_time(&rule->faults[i], call) ? CAND_STATE : 0;
+        cand.flags |= rule->faults[i].kind == FAULT_STORM ? CAND_ALIVE : 0;
         cand.sized |= (uint32_t)depends_on_size(&rule->faults[i], call) << i;
         cand.flags |= nonblocking ? CAND_FACTS | CAND_NONBLOCK : 0;
     }
@@ -563,6 +564,7 @@ static void note_needs(struct fsh_plan *plan, const struct fsh_rule *rule, unsig
     bool files = fault == FAULT_QUOTA || fault == FAULT_BAD_SECTOR || fault == FAULT_FSYNC_FAIL;
     plan->needs_descriptors |= kind != FSH_ON_NONE;
     for (unsigned i = 0; i < rule->n_faults; i++) {
+        plan->limits_connections |= rule->faults[i].kind == FAULT_STORM;
         plan->needs_links |= fsh_fault_leaves_traces(&rule->faults[i]);
         plan->has_detours |=
             rule->faults[i].kind == FAULT_BLACKHOLE || rule->faults[i].kind == FAULT_REPLY || rule->faults[i].kind == FAULT_REORDER;

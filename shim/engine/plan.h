@@ -10,6 +10,7 @@
 #include "faults.h"
 
 enum {
+    FSH_STORM_MAX = 4096,     /* connections that a rule may limit them to */
     FSH_RULES_MAX = 1024,     /* rules in a profile */
     FSH_FAULTS_MAX = 32,      /* fault lines in a rule */
     FSH_CANDIDATES_MAX = 64,  /* rules that consider one call on one kind of descriptor */
@@ -259,6 +260,7 @@ enum {
     CAND_CALL = 32,     /* fd, size, caller: filters that differ from call to call, not only by resource and thread */
     CAND_PHASED = 64,   /* the threshold is not the profile's alone: it has phases or waits for events */
     CAND_STATE = 128,   /* its fault depends on what the shim has to look at: see struct fsh_facts.room */
+    CAND_ALIVE = 512,   /* …on how many connections are open */
     CAND_BELOW = 256    /* the rule meets the call that this one is made of too: at a syscall door, only there */
 };
 
@@ -302,6 +304,7 @@ struct fsh_plan {
     bool has_detours;         /* some fault makes waiting for descriptors another thing */
     bool moves_links;         /* some fault leads descriptors elsewhere: waits that another thread began are to notice */
     bool needs_files_settled; /* some fault keeps account of files: calls that change one are followed up */
+    bool limits_connections;  /* some fault is a storm */
     bool loses_data;          /* some fault does away with what was written: a journal is kept */
     bool needs_live_bytes;    /* some fault keeps account of the heap */
     bool has_clocks;          /* some fault changes a clock */

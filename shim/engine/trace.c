@@ -141,7 +141,7 @@ bool fsh_env_is_recorded(const char *entry) {
 /* --- laying out a session --- */
 
 struct layout {
-    struct fsh_region meta, processes, rules, keys, rings, script, departures, audit, control, outcomes, journal;
+    struct fsh_region meta, processes, rules, keys, rings, script, departures, audit, control, outcomes, journal, connections;
     uint64_t units;
 };
 
@@ -203,6 +203,7 @@ static void lay_out(struct layout *l, const struct meta_item *items, const struc
     at = place(&l->keys, at, params->shared_keys ? FSH_KEYS * sizeof(struct fsh_key_state) : 0);
     at = place(&l->departures, at, FSH_DEPARTURES * sizeof(struct fsh_departure));
     at = place(&l->audit, at, params->audit ? FSH_AUDITED * sizeof(struct fsh_audited) : 0);
+    at = place(&l->connections, at, params->connections ? FSH_CONNECTIONS * sizeof(struct fsh_connection_state) : 0);
     at = place(&l->script, ROUND(at, FSH_PAGE), params->script.len);
     at = place(&l->journal, ROUND(at, FSH_PAGE), params->journal ? sizeof(struct fsh_journal) : 0);
     l->units = ROUND(at, FSH_PAGE);
@@ -227,6 +228,7 @@ static void locate(struct fsh_session *s) {
     s->audited = s->header->audit.size ? (void *)(base + s->header->audit.offset) : NULL;
     s->control = (void *)(base + s->header->control.offset);
     s->outcomes = (void *)(base + s->header->outcomes.offset);
+    s->connections = s->header->connections.size ? (void *)(base + s->header->connections.offset) : NULL;
     s->journal = s->header->journal.size ? (void *)(base + s->header->journal.offset) : NULL;
     s->keys = s->header->keys.size ? (void *)(base + s->header->keys.offset) : NULL;
 }
@@ -255,6 +257,7 @@ static void fill_header(struct fsh_header *h, const struct layout *l, const stru
     h->control = l->control;
     h->outcomes = l->outcomes;
     h->journal = l->journal;
+    h->connections = l->connections;
     h->units = l->units;
     h->ring_data = fsh_ring_data_offset(h->n_rules, h->n_calls);
     h->ring_pages = fsh_ring_pages(h->n_rules, h->n_calls);
@@ -344,6 +347,8 @@ static bool header_is_sound(const struct fsh_header *h, uint64_t file_size) {
            region_fits(&h->departures, h->units, FSH_DEPARTURES * sizeof(struct fsh_departure)) &&
            (h->audit.size == 0 || region_fits(&h->audit, h->units, FSH_AUDITED * sizeof(struct fsh_audited))) &&
            (h->keys.size == 0 || region_fits(&h->keys, h->units, FSH_KEYS * sizeof(struct fsh_key_state))) &&
+           (h->connections.size == 0 ||
+            region_fits(&h->connections, h->units, FSH_CONNECTIONS * sizeof(struct fsh_connection_state))) &&
            (h->journal.size == 0 || region_fits(&h->journal, h->units, sizeof(struct fsh_journal))) &&
            region_fits(&h->script, h->units, 0) && region_fits(&h->control, h->units, sizeof(struct fsh_control)) &&
            region_fits(&h->outcomes, h->units, FSH_OUTCOMES * sizeof(struct fsh_outcome_state)) &&

@@ -35,6 +35,7 @@ enum {
     FSH_DEPARTURES = 128,      /* programs at a time that have been started and have not joined */
     FSH_AUDITED = 1 << 14,     /* threads at a time, with --audit */
     FSH_MARKS = 64,            /* marks that are kept; a run may have more */
+    FSH_CONNECTIONS = 1 << 13, /* that count against limits, by process */
     FSH_OUTCOMES = 2048,       /* kinds of faults that are counted, by rule, call and error */
     FSH_SLOTS = 64,            /* contexts that one byte can name */
     FSH_RECORD_MAX = 2048,     /* bytes of one record */
@@ -92,6 +93,8 @@ struct fsh_header {
     struct fsh_region outcomes;
     _Atomic uint64_t uncounted; /* faults that found the table of outcomes full */
     struct fsh_region journal;  /* journal.h; of no size if no rule loses data */
+    struct fsh_region connections;
+    _Atomic uint64_t connection; /* number of the last one that was counted */
 };
 
 /* Counters of one rule for the whole run: a cache line, so that rules do not disturb each other. */
@@ -207,6 +210,15 @@ enum fsh_meta {
     META_REPLAYED, /* path of the trace that this run replayed */
     META_PHASES,   /* names by number, "on NAME" for the `on` of a rule; list */
     META_SITES     /* maps of the `syscall` instructions of libc and ld.so: sitemap.h */
+};
+
+/* A connection that counts against the limit of a rule (storm), in one of the processes that have it open. */
+struct fsh_connection_state {
+    _Atomic uint32_t pid; /* 0 is free */
+    uint32_t rule;
+    uint64_t inode; /* of the socket: the same in all processes that have it */
+    uint64_t number;
+    uint64_t ns_inode; /* of the process */
 };
 
 enum fsh_unit_kind { UNIT_RING = 1, UNIT_BLOCK = 2 };
@@ -332,7 +344,7 @@ struct fsh_session_params {
     uint32_t trace_mode;
     uint64_t trace_limit;
     bool shared_keys;
-    bool journal;
+    bool journal, connections;
     struct fsh_text profile, command, cwd, env, rules, phases, replayed, sites;
     struct fsh_text script; /* see replay.h; empty if this run is no replay */
     bool audit;
@@ -350,9 +362,10 @@ struct fsh_session {
     struct fsh_departure *departures;
     struct fsh_control *control;
     struct fsh_outcome_state *outcomes;
-    struct fsh_audited *audited; /* NULL without --audit */
-    struct fsh_journal *journal; /* NULL if no rule loses data */
-    bool is_file;                /* false: private to this process and its forks, nothing is written */
+    struct fsh_audited *audited;              /* NULL without --audit */
+    struct fsh_journal *journal;              /* NULL if no rule loses data */
+    struct fsh_connection_state *connections; /* NULL if no rule limits them */
+    bool is_file;                             /* false: private to this process and its forks, nothing is written */
 };
 
 /* Creates the file at `path` (0600, never through a symbolic link, never over a file that is not a trace) and maps it.

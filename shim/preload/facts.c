@@ -18,6 +18,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
+#include "connections.h"
 #include "detour.h"
 #include "gate.h"
 #include "links.h"
@@ -39,12 +40,6 @@ static struct {
 } pool;
 
 static bool wants_peers; /* some rule looks at peer or local */
-
-/* By rule: connections that count against its limit (storm). NULL if there is none. */
-static struct {
-    bool connects, accepts; /* it limits these */
-    _Atomic uint32_t alive;
-} * limits;
 
 /* Addresses that getaddrinfo gave for the names of `host:` patterns. */
 static struct {
@@ -143,25 +138,6 @@ static char *keep_text(const char *text, size_t len) {
     return p;
 }
 
-/* --- limits of connections --- */
-
-static bool counts(unsigned rule, const struct fsh_resource *r, enum fsh_counted how) {
-    bool limited = how == COUNTED_CONNECTED ? limits[rule].connects : how == COUNTED_ACCEPTED && limits[rule].accepts;
-    return limited && r->matches[rule / 64] >> rule % 64 & 1;
-}
-
-static void count_connection(struct fsh_resource *r, enum fsh_counted how, uint32_t by) {
-    for (unsigned i = 0; limits && i < fsh_shim.n_rules; i++)
-        if (counts(i, r, how))
-            atomic_fetch_add_explicit(&limits[i].alive, by, memory_order_relaxed);
-}
-
-uint64_t fsh_open_connections(unsigned rule, const struct fsh_resource *r) {
-    if (!limits)
-        return 0;
-    return atomic_load_explicit(&limits[rule].alive, memory_order_relaxed) - (r && counts(rule, r, (enum fsh_counted)r->counted));
-}
-
 static void release(struct fsh_resource *r) {
     bool is_last = atomic_fetch_sub(&r->users, 1) == 1;
     if (is_last && r->link) {
@@ -170,7 +146,8 @@ static void release(struct fsh_resource *r) {
     }
     if (r->named || !is_last || r->hash)
         return;
-    count_connection(r, (enum fsh_counted)r->counted, (uint32_t)-1);
+    if (r->counted)
+        fsh_connection_closed(r);
     r->counted = COUNTED_NOT;
     lock();
     /* a descriptor that is closed while it is being copied is released twice */
@@ -735,11 +712,9 @@ static const void *address_or_null(bool ok, const struct address *a) {
     return ok ? (const void *)&a->addr : NULL;
 }
 
-static struct fsh_resource *counted(struct fsh_resource *r, enum fsh_counted how) {
-    if (r->kind != FSH_ON_STREAM)
-        return r;
-    r->counted = (uint8_t)how;
-    count_connection(r, how, 1);
+static struct fsh_resource *counted(int fd, struct fsh_resource *r, enum fsh_counted how) {
+    if (r->kind == FSH_ON_STREAM && fsh_shim.plan->limits_connections)
+        fsh_connection_opened(fd, r, how);
     return r;
 }
 
@@ -767,7 +742,7 @@ static struct fsh_resource *connection(int fd, const void *peer, unsigned len) {
     bool has_local = wants_peers && ask(SYS_getsockname, fd, &local);
     const struct ends ends = {peer, address_or_null(has_local, &local), len, has_local ? local.len : 0, NULL};
     finish(r, datagram ? FSH_ON_DGRAM : FSH_ON_STREAM, false, &ends);
-    return counted(r, COUNTED_CONNECTED);
+    return counted(fd, r, COUNTED_CONNECTED);
 }
 
 /* A socket bound to an address: named by it, unless the kernel draws the port. */
@@ -882,7 +857,7 @@ static struct fsh_resource *accepted(struct fsh_resource *listener, int fd) {
     const struct ends ends = {address_or_null(has_peer, &peer), address_or_null(has_local, &local), has_peer ? peer.len : 0,
                               has_local ? local.len : 0, NULL};
     finish(r, is_datagram(fd) ? FSH_ON_DGRAM : FSH_ON_STREAM, false, &ends);
-    return counted(r, COUNTED_ACCEPTED);
+    return counted(fd, r, COUNTED_ACCEPTED);
 }
 
 void fsh_fd_accepted(int listener_fd, int fd) {
@@ -1062,33 +1037,6 @@ static _Atomic uintptr_t *map_fds(size_t n) {
     return p < 0 && p > -4096 ? NULL : (_Atomic uintptr_t *)p;
 }
 
-static void note_limits(unsigned call) {
-    const struct fsh_candidates *list = &fsh_shim.plan->on[call][FSH_ON_STREAM];
-    uint8_t class = fsh_calls[call].class_of[FSH_ON_STREAM];
-    for (unsigned i = 0; i < list->n; i++) {
-        const struct fsh_rule *rule = &fsh_shim.rules[list->v[i].rule];
-        for (unsigned k = 0; k < rule->n_faults; k++)
-            if (rule->faults[k].kind == FAULT_STORM) {
-                limits[rule->index].connects |= class == C_NET_CONNECT;
-                limits[rule->index].accepts |= class == C_NET_ACCEPT;
-            }
-    }
-}
-
-static void find_limits(void) {
-    bool any = false;
-    for (unsigned i = 0; i < fsh_shim.n_rules; i++)
-        for (unsigned k = 0; k < fsh_shim.rules[i].n_faults; k++)
-            any |= fsh_shim.rules[i].faults[k].kind == FAULT_STORM;
-    if (!any)
-        return;
-    lock();
-    limits = take(fsh_shim.n_rules * sizeof *limits);
-    unlock();
-    for (unsigned c = 0; limits && c < FSH_CALLS; c++)
-        note_limits(c);
-}
-
 int fsh_facts_start(void) {
     struct rlimit limit = {FDS_MIN, FDS_MIN};
     fsh_sys4(SYS_prlimit64, 0, RLIMIT_NOFILE, 0, &limit);
@@ -1105,7 +1053,7 @@ int fsh_facts_start(void) {
         fsh_fds.v = fewest;
     for (unsigned i = 0; i < fsh_shim.n_rules; i++)
         wants_peers |= fsh_shim.rules[i].peer.n || fsh_shim.rules[i].local.n;
-    find_limits();
+    fsh_connections_start();
     return 0;
 }
 
@@ -1117,4 +1065,5 @@ void fsh_facts_fork(void) {
         pool.spare = NULL;
     }
     fsh_detour_fork();
+    fsh_connections_fork();
 }

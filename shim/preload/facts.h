@@ -39,6 +39,7 @@ struct fsh_resource {
     struct fsh_link *link_room; /* its memory */
     uint8_t kind;
     uint8_t counted;    /* against limits of connections: enum fsh_counted */
+    uint64_t inode;     /* of a socket that is counted so */
     bool named;         /* the same for all processes and runs */
     bool is_fresh;      /* a socket without an address yet */
     bool is_connection; /* a socket that was connected */
@@ -47,8 +48,6 @@ struct fsh_resource {
 };
 
 enum fsh_counted { COUNTED_NOT, COUNTED_CONNECTED, COUNTED_ACCEPTED };
-/* Connections of this process that are open, among those that a rule with a limit takes in, but for `resource`. */
-uint64_t fsh_open_connections(unsigned rule, const struct fsh_resource *resource);
 
 /* Before the trace says more of it than how many calls passed: those that are only counted name nothing. */
 void fsh_resource_tell(struct fsh_resource *resource);

@@ -8,6 +8,7 @@
 #include <link.h>
 #include <stdatomic.h>
 
+#include "connections.h"
 #include "detour.h"
 #include "effects.h"
 #include "links.h"
@@ -265,11 +266,9 @@ static bool matches(struct fsh_thread *t, const struct fsh_rule *rule, const str
 }
 
 static struct fsh_facts facts_of(const struct call *c, const struct fsh_candidate *cand) {
-    struct fsh_facts facts = {.call = (uint16_t)c->call,
-                              .kind = (uint8_t)c->kind,
-                              .direct = c->direct,
-                              .alive = fsh_open_connections(cand->rule, c->resource),
-                              .size = c->size};
+    struct fsh_facts facts = {.call = (uint16_t)c->call, .kind = (uint8_t)c->kind, .direct = c->direct, .size = c->size};
+    if (UNLIKELY(cand->flags & CAND_ALIVE))
+        facts.alive = fsh_open_connections(cand->rule, c->resource);
     if (cand->flags & CAND_NONBLOCK && c->fd >= 0) {
         long flags = fsh_sys2(SYS_fcntl, c->fd, F_GETFL);
         facts.nonblocking = (flags >= 0 && (flags & O_NONBLOCK)) || c->mflags & MSG_DONTWAIT;

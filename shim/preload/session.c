@@ -17,6 +17,7 @@
 #include <sys/stat.h>
 
 #include "clock.h"
+#include "connections.h"
 #include "departures.h"
 #include "detour.h"
 #include "script.h"
@@ -356,6 +357,7 @@ static int create(char **env, const char *profile_name) {
     params.trace_limit = profile->options.trace_limit;
     params.shared_keys = fsh_shim.plan->needs_shared_keys;
     params.journal = fsh_shim.plan->loses_data;
+    params.connections = fsh_shim.plan->limits_connections;
     const char *trace = fsh_env(env, "FAULTSHIM_TRACE");
     if (fsh_path_absolute(path, params.cwd.len ? cwd : "/", trace && *trace ? trace : "faultshim.trace") < 0)
         path[0] = 0;
@@ -800,6 +802,7 @@ static void thread_exits(void *value) {
 void fsh_fork_before(void) {
     struct fsh_tls *tls = &fsh_tls;
     know_oneself();
+    fsh_connections_fork_before();
     fsh_identity_child(&tls->child, &fsh_shim.process, &tls->id, ++tls->forks);
     tls->has_child = true;
 }

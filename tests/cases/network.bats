@@ -272,9 +272,62 @@ refused() { # RULE WORDS
   fs verify -q
 }
 
+# One limit for a tree of processes: what is inherited is one connection, and the dead give theirs back.
+@test "storm-counts-the-connections-of-the-whole-run" {
+  cat >tree.py <<'END'
+import errno, os, signal, socket, sys
+listener = socket.socket()
+listener.bind(("127.0.0.1", 0))
+listener.listen(50)
+kept = []
+def more(who):
+    s = socket.socket()
+    try:
+        s.connect(listener.getsockname())
+        kept.append(s)
+        print(who, "ok", flush=True)
+    except OSError as e:
+        print(who, errno.errorcode[e.errno], flush=True)
+def child(who, n):
+    ready, go = os.pipe(), os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.close(go[1])
+        for _ in range(n): more(who)
+        os.write(ready[1], b"x")
+        os.read(go[0], 1)
+        sys.exit(0)
+    os.close(go[0])
+    os.read(ready[0], 1)
+    return pid, go[1]
+more("first")
+a = child("a", 1)
+b = child("b", 2)
+more("parent")
+os.kill(b[0], signal.SIGKILL); os.waitpid(b[0], 0)
+more("parent"); more("parent")
+kept.pop(0).close()
+more("parent")  # a has that one still
+os.write(a[1], b"x"); os.waitpid(a[0], 0)
+more("parent"); more("parent"); more("parent")
+os.execv(sys.executable, [sys.executable, "-c", """
+import socket, sys
+s = socket.socket()
+print("exec", s.connect_ex(("127.0.0.1", int(sys.argv[1]))))""", str(listener.getsockname()[1])]) if len(sys.argv) > 1 else None
+END
+  run fs run -q -s 1 -r 'calls=connect peer=127.0.0.1:* fault=storm:3' -- /usr/bin/python3 tree.py
+  says "first ok" "a ok" "b ok" "b ECONNREFUSED" "parent ECONNREFUSED" "parent ok" "parent ECONNREFUSED" "parent ECONNREFUSED" \
+    "parent ok" "parent ok" "parent ECONNREFUSED"
+  fs verify -q
+  # what a program has left behind by exec (its listener is gone too) counts no longer
+  run fs run -q -s 1 -r 'calls=connect peer=127.0.0.1:* fault=storm:3' -- /usr/bin/python3 tree.py exec
+  [ "${lines[11]}" = "exec 111" ] && [ "$(faults | wc -l)" -eq 5 ]
+}
+
 @test "storm-is-refused-where-it-does-not-fit" {
   refused 'calls=accept fault=storm:2,ECONNREFUSED' 'accept never returns ECONNREFUSED'
   refused 'calls=accept fault=storm' 'storm has no limit'
+  refused 'calls=accept fault=storm:5000' 'a storm of 5000 is out of bounds; write 1..4096 connections'
   refused 'calls=send fault=storm:3' "storm can't act on send"
 }
 
