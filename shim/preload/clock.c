@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "effects.h"
+#include "effects_net.h"
 #include "phases.h"
 #include "session.h"
 
@@ -26,6 +27,10 @@ enum form {
     READS_SECONDS, /* time */
     SLEEPS,        /* clock_nanosleep */
     WAITS_TS,      /* for a time at most */
+    WATCHES,       /* the same; what is waited for may be a timer */
+    WATCHES_SETS,
+    WATCHES_SIGNALS,
+    READS_TIMER,
     WAITS_TV,
     WAITS_MS,
     WAITS_USEC,
@@ -59,6 +64,7 @@ static const struct {
     {CALL_usleep, WAITS_USEC, 0},
     {CALL_sleep, WAITS_SEC, 0},
     {CALL_recvmmsg, WAITS_TS, 4},
+    {CALL_read, READS_TIMER, 0},
     {CALL_timerfd_settime, SETS_TIMERFD, 2},
     {CALL_timerfd_gettime, GETS_TIMERFD, 1},
     {CALL_timer_settime, SETS_TIMER, 2},
@@ -80,6 +86,13 @@ static const uint8_t forms_of_waits[] = {[WAIT_MS] = WAITS_MS,
                                          [WAIT_UNTIL_CLOCK] = WAITS_UNTIL_CLOCK,
                                          [WAIT_UNTIL_COND] = WAITS_UNTIL_COND};
 
+static uint8_t form_of_wait(unsigned call) {
+    const bool by_ts = fsh_calls[call].roles.waits == WAIT_TS;
+    if (by_ts && fsh_call_polls((enum fsh_call)call))
+        return call == CALL_pselect ? WATCHES_SETS : WATCHES;
+    return call == CALL_sigtimedwait ? WATCHES_SIGNALS : forms_of_waits[fsh_calls[call].roles.waits];
+}
+
 static uint16_t clock_rules[FSH_RULES_MAX];
 static unsigned n_clock_rules;
 static uint8_t clocks_used; /* enum fsh_clock_bit: by some rule */
@@ -90,8 +103,8 @@ static const struct fsh_fault_spec *spec_of(unsigned rule) {
 
 /* What waits by CLOCK_MONOTONIC alone is left alone where no rule acts on that. */
 static bool is_asked_for(uint8_t form) {
-    bool by_rate = (form >= WAITS_TS && form <= WAITS_SEC) || form >= SETS_ITIMER;
-    return !by_rate || clocks_used & CLOCK_BIT_MONO || form == WAITS_MS;
+    const bool by_rate = form == WAITS_TS || (form >= WAITS_TV && form <= WAITS_SEC && form != WAITS_MS) || form >= SETS_ITIMER;
+    return !by_rate || clocks_used & CLOCK_BIT_MONO;
 }
 
 static void arm(unsigned call, uint8_t form, uint8_t arg) {
@@ -114,7 +127,7 @@ void fsh_clock_start(void) {
         arm(timed_calls[i].call, timed_calls[i].form, timed_calls[i].arg);
     for (unsigned call = 0; call < FSH_CALLS; call++)
         if (fsh_calls[call].roles.waits)
-            arm(call, forms_of_waits[fsh_calls[call].roles.waits], fsh_calls[call].roles.limit - 1);
+            arm(call, form_of_wait(call), fsh_calls[call].roles.limit - 1);
 }
 
 /* --- arithmetic --- */
@@ -516,6 +529,66 @@ static bool wait_ms(struct fsh_timed *x, long *a, unsigned arg) {
     return give(x, a, arg, wait > INT32_MAX ? INT32_MAX : (long)wait);
 }
 
+/* select(2) writes over its sets: between two slices they are put back. There is room for two of 64 descriptors each. */
+static uint64_t *kept_sets(struct fsh_timed *x) {
+    _Static_assert(sizeof x->value.it_interval == 2 * sizeof(uint64_t), "two sets");
+    return (uint64_t *)&x->value.it_interval;
+}
+
+static bool keep_sets(struct fsh_timed *x, const long *a) {
+    enum { MOST = 64 };
+    for (int i = 1; i <= 2 && a[0] > 0 && a[0] <= MOST; i++)
+        if (a[i] && fsh_can_read((const void *)a[i], sizeof(uint64_t)))
+            kept_sets(x)[i - 1] = *(const uint64_t *)a[i];
+    return a[0] <= MOST && !a[3];
+}
+
+static void put_sets_back(struct fsh_timed *x, const long *a) {
+    for (int i = 1; i <= 2 && a[0] > 0; i++)
+        if (a[i])
+            *(uint64_t *)a[i] = kept_sets(x)[i - 1];
+}
+
+static bool watch_for(struct fsh_timed *x, long *a, unsigned arg, enum form form) {
+    const struct timespec *ts = (const void *)a[arg];
+    set_timers_again();
+    const bool by_slices = atomic_load(&timers_set) != 0 && (form != WATCHES_SETS || keep_sets(x, a));
+    if (ts ? !fsh_can_read(ts, sizeof *ts) || !is_valid(ts) || (!by_slices && !(clocks_used & CLOCK_BIT_MONO)) : !by_slices)
+        return false;
+    const int64_t ns = !ts ? INT64_MAX : clocks_used & CLOCK_BIT_MONO ? really(CLOCK_MONOTONIC, ns_of(ts)) : ns_of(ts);
+    x->form = (uint8_t)form;
+    x->deadline = by_slices ? add(now_of_run(), ns) : 0;
+    x->value.it_value = ts_of(by_slices && ns > SLICE ? SLICE : ns);
+    return give(x, a, arg, (long)&x->value.it_value);
+}
+
+static bool is_set_timer(long fd) {
+    if (!take_timers())
+        return false;
+    const struct timer *t = find_timer(true, fd, false);
+    const bool is_set = t && t->is_set;
+    atomic_store(&timers_busy, false);
+    return is_set;
+}
+
+/* timerfd_create(2): read blocks until the timer has expired; it is waited for here, where it can be set again. */
+static bool read_timer(struct fsh_timed *x, long *a) {
+    struct pollfd p = {.fd = (int)a[0], .events = POLLIN};
+    const struct timespec slice = {0, SLICE};
+    if (!atomic_load(&timers_set) || !is_set_timer(a[0]) || fsh_sys2(SYS_fcntl, a[0], F_GETFL) & O_NONBLOCK)
+        return false;
+    for (;;) {
+        set_timers_again();
+        const long n = fsh_sys5(SYS_ppoll, &p, 1, &slice, 0, 8);
+        if (n > 0 || !is_set_timer(a[0]))
+            return false;
+        if (n != -EINTR || !fsh_interrupted())
+            continue;
+        x->form = READS_TIMER; /* a call that fails; what it says is put in the place of its error */
+        return give(x, a, 0, -1);
+    }
+}
+
 static bool sleep_by(struct fsh_timed *x, long *a) {
     const int clock = base_clock(a[0]);
     if (a[1] & TIMER_ABSTIME)
@@ -630,6 +703,12 @@ static bool before(enum form form, unsigned arg, long *a, struct fsh_timed *x) {
         return sleep_by(x, a);
     case WAITS_TS:
         return wait_ns(x, a, arg);
+    case WATCHES:
+    case WATCHES_SETS:
+    case WATCHES_SIGNALS:
+        return watch_for(x, a, arg, form);
+    case READS_TIMER:
+        return read_timer(x, a);
     case WAITS_MS:
         return wait_ms(x, a, arg);
     case WAITS_UNTIL:
@@ -718,14 +797,19 @@ static bool goes_on(struct fsh_timed *x, long *a, long result) {
         next_slice(x);
         return true;
     }
-    if (x->form != WAITS_MS || result != 0 || !x->deadline)
+    const bool watches = x->form >= WATCHES && x->form <= WATCHES_SIGNALS;
+    if ((x->form != WAITS_MS && !watches) || result != (x->form == WATCHES_SIGNALS ? -EAGAIN : 0) || !x->deadline)
         return false;
     set_timers_again();
     int64_t left = x->deadline - now_of_run();
     if (left <= 0)
         return false;
     left = left < SLICE ? left : SLICE;
-    a[x->arg] = left / 1000000 + (left % 1000000 != 0);
+    if (x->form == WATCHES_SETS)
+        put_sets_back(x, a);
+    x->value.it_value = ts_of(left);
+    if (!watches)
+        a[x->arg] = left / 1000000 + (left % 1000000 != 0);
     return true;
 }
 
@@ -736,10 +820,16 @@ static long finish(const struct fsh_timed *x, long result) {
         if (result == -EINTR)
             put_remainder(x->clock, (struct timespec *)x->deadline);
         break;
-    case WAITS_TS: /* Linux tells pselect6 and recvmmsg what is left */
-        if (fsh_shim.sites && x->arg == 4 && fsh_can_write((void *)x->original, sizeof(struct timespec)))
-            *(struct timespec *)x->original = ts_of(seemingly(CLOCK_MONOTONIC, ns_of(&x->value.it_value)));
+    case WAITS_TS:
+    case WATCHES_SETS: /* Linux tells pselect6 and recvmmsg what is left */
+        if (fsh_shim.sites && x->arg == 4 && fsh_can_write((void *)x->original, sizeof(struct timespec))) {
+            const int64_t left = x->deadline ? x->deadline - now_of_run() : ns_of(&x->value.it_value);
+            *(struct timespec *)x->original =
+                ts_of(is_used(CLOCK_MONOTONIC) ? seemingly(CLOCK_MONOTONIC, left > 0 ? left : 0) : left);
+        }
         break;
+    case READS_TIMER:
+        return -EINTR;
     case SETS_TIMERFD:
     case SETS_TIMER:
         if (result == 0)
@@ -877,7 +967,12 @@ long fsh_clock_invoke(enum fsh_call call, fsh_invoke invoke, const long *a) {
             return result;
         if (fsh_clock_after(b, &kernel, &x))
             continue;
-        return kernel == was ? result : kernel;
+        if (kernel == was)
+            return result;
+        if (kernel >= 0)
+            return kernel;
+        errno = (int)-kernel;
+        return fsh_calls[call].fail == F_NUMBER ? -kernel : -1;
     }
 }
 

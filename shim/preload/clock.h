@@ -17,7 +17,7 @@ struct fsh_timed {
     uint32_t rounds;
     long original;           /* that argument */
     int64_t deadline;        /* ns, as the program's clock has it */
-    struct itimerspec value; /* what stands in the argument's place */
+    struct itimerspec value; /* what stands in the argument's place; of select, the interval holds two of its sets */
 };
 
 /* What the plan asks for: WATCH_CLOCK in fsh_armed. */

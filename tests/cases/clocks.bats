@@ -127,6 +127,31 @@ waits() {
   grep -qE '^cond [0-9]+$' <<<"$output" && grep -qE '^timerfd-until [0-9]+$' <<<"$output"
 }
 
+@test "a-jump-in-another-process-wakes-who-waits-for-a-timer-in-any-way" {
+  local kind
+  for kind in timerfd-read timerfd-ppoll timerfd-select timer-wait; do
+    limit=20 run fs run -q -s 1 -r 'calls=clock_gettime nth=200 fault=jump:1h' -- /bin/sh -c "
+      '$victims/clocks' wait:$kind:3600000 &
+      '$victims/clocks' sleep:300 steady:realtime:400
+      wait"
+    [ "$status" -eq 0 ] && grep -qE "^$kind [0-9]+$" <<<"$output" || { echo "$output" && return 1; }
+  done
+  # and without a jump they last as long as they should; a signal ends a read as ever
+  run_say_clocks 'calls=@time.read fault=skew:1h' read $(printf 'wait:%s:200 ' timerfd-read timerfd-ppoll timerfd-select timer-wait)
+  [[ $output != *failed* && $output != *early* ]] && [ "${#lines[@]}" -eq 5 ]
+  fs run -q -s 1 --expect=any -r 'calls=@time.read fault=skew:1h' -- /usr/bin/python3 -c '
+import ctypes, os, signal, time
+libc = ctypes.CDLL(None, use_errno=True)
+time.time()
+fd = libc.timerfd_create(0, 0)
+spec = (ctypes.c_long * 4)(0, 0, int(time.time()) + 1000, 0)
+assert libc.timerfd_settime(fd, 1, spec, None) == 0
+signal.signal(signal.SIGALRM, lambda *a: None)
+signal.siginterrupt(signal.SIGALRM, True)
+signal.setitimer(signal.ITIMER_REAL, 0.3)
+assert libc.read(fd, ctypes.create_string_buffer(8), 8) == -1 and ctypes.get_errno() == 4'
+}
+
 @test "the-monotonic-clock-never-goes-back" {
   run_say_clocks 'calls=@time.read fault=jump:-1h,clock=all' read offset:realtime offset:monotonic steady:monotonic:2000 wait:until-mono:20
   says_like "read ok" "realtime -3600000" "monotonic +0" "monotonic back 0" "until-mono *"

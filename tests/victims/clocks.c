@@ -120,6 +120,37 @@ static struct timespec in(clockid_t clock, int64_t ns) {
 #define REL(call)       (rel = ts_of(ns), (call))
 #define UNTIL(id, call) (clock = (id), at = in(clock, ns), deadline = ns_of(&at), (call))
 
+/* Waited for by one way or another, none of which has an end. */
+static bool on_timerfd(const struct timespec *at, char way) {
+    int fd = timerfd_create(CLOCK_REALTIME, 0);
+    uint64_t n = 0;
+    fd_set reads;
+    FD_ZERO(&reads);
+    FD_SET(fd, &reads);
+    struct itimerspec value = {.it_value = *at};
+    bool good = timerfd_settime(fd, TFD_TIMER_ABSTIME, &value, NULL) == 0;
+    good = good && (way == 'p'   ? ppoll(&(struct pollfd){fd, POLLIN, 0}, 1, NULL, NULL) == 1
+                    : way == 's' ? select(fd + 1, &reads, NULL, NULL, NULL) == 1 && FD_ISSET(fd, &reads)
+                                 : true);
+    good = good && read(fd, &n, sizeof n) == sizeof n && n == 1;
+    close(fd);
+    return good;
+}
+
+static bool by_signal_of_timer(const struct timespec *at) {
+    struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR1};
+    sigset_t set;
+    timer_t timer;
+    sigemptyset(&set);
+    sigaddset(&set, SIGUSR1);
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+    bool good = timer_create(CLOCK_REALTIME, &event, &timer) == 0 &&
+                timer_settime(timer, TIMER_ABSTIME, &(struct itimerspec){.it_value = *at}, NULL) == 0 &&
+                sigwaitinfo(&set, NULL) == SIGUSR1;
+    timer_delete(timer);
+    return good;
+}
+
 static bool by_timerfd(clockid_t clock, int flags, const struct timespec *ts) {
     int fd = timerfd_create(clock, 0);
     uint64_t n = 0;
@@ -241,16 +272,20 @@ static bool wait_by(const char *kind, int64_t ns) {
         : IS("futex-until")
             ? UNTIL(CLOCK_REALTIME, syscall(SYS_futex, &word, FUTEX_WAIT_BITSET | FUTEX_CLOCK_REALTIME, 0, &at, NULL, ~0u) == -1 &&
                                         errno == ETIMEDOUT)
-        : IS("timerfd")       ? REL(by_timerfd(CLOCK_REALTIME, 0, &rel))
-        : IS("timerfd-until") ? UNTIL(CLOCK_REALTIME, by_timerfd(CLOCK_REALTIME, TFD_TIMER_ABSTIME, &at))
-        : IS("timer")         ? REL(by_timer(CLOCK_REALTIME, 0, &rel))
-        : IS("timer-until")   ? UNTIL(CLOCK_REALTIME, by_timer(CLOCK_REALTIME, TIMER_ABSTIME, &at))
-        : IS("setitimer")     ? by_alarm(ns, true)
-        : IS("alarm")         ? by_alarm(ns, false)
-        : IS("rcvtimeo")      ? by_option(ns)
-        : IS("sigtimedwait")  ? REL(sigtimedwait(&set, NULL, &rel) == -1 && errno == EAGAIN)
-        : IS("semtimedop")    ? REL(semtimedop(sems, &(struct sembuf){0, -1, 0}, 1, &rel) == -1 && errno == EAGAIN)
-        : IS("mq")            ? queue == (mqd_t)-1 ||
+        : IS("timerfd")        ? REL(by_timerfd(CLOCK_REALTIME, 0, &rel))
+        : IS("timerfd-until")  ? UNTIL(CLOCK_REALTIME, by_timerfd(CLOCK_REALTIME, TFD_TIMER_ABSTIME, &at))
+        : IS("timerfd-read")   ? UNTIL(CLOCK_REALTIME, on_timerfd(&at, 'r'))
+        : IS("timerfd-ppoll")  ? UNTIL(CLOCK_REALTIME, on_timerfd(&at, 'p'))
+        : IS("timerfd-select") ? UNTIL(CLOCK_REALTIME, on_timerfd(&at, 's'))
+        : IS("timer-wait")     ? UNTIL(CLOCK_REALTIME, by_signal_of_timer(&at))
+        : IS("timer")          ? REL(by_timer(CLOCK_REALTIME, 0, &rel))
+        : IS("timer-until")    ? UNTIL(CLOCK_REALTIME, by_timer(CLOCK_REALTIME, TIMER_ABSTIME, &at))
+        : IS("setitimer")      ? by_alarm(ns, true)
+        : IS("alarm")          ? by_alarm(ns, false)
+        : IS("rcvtimeo")       ? by_option(ns)
+        : IS("sigtimedwait")   ? REL(sigtimedwait(&set, NULL, &rel) == -1 && errno == EAGAIN)
+        : IS("semtimedop")     ? REL(semtimedop(sems, &(struct sembuf){0, -1, 0}, 1, &rel) == -1 && errno == EAGAIN)
+        : IS("mq")             ? queue == (mqd_t)-1 ||
                          UNTIL(CLOCK_REALTIME, mq_timedreceive(queue, message, 16, NULL, &at) == -1 && errno == ETIMEDOUT)
                    : false;
     if (good && now(clock) < deadline) {
