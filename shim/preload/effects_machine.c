@@ -30,14 +30,11 @@ long fsh_effect_signal(const struct fsh_action *x) {
 
 /* --- pause --- */
 
-enum { AGAIN = 20 * 1000 * 1000 }; /* ns */
+enum { RUNGS = 8, FIRST_RUNG = 10 * 1000 * 1000 }; /* ns */
 
-/* A timer of the kernel goes on while the process stands still, and its SIGCONT lets the process go on even where the signal is
- * blocked or handled. It comes again and again: a first one might come before the process has stopped. False if there is no timer
- * to be had: stopping would be for good. */
-static bool arm_continue(uint64_t ns, int *timer) {
+static bool arm(uint64_t ns, int *timer) {
     struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGCONT};
-    struct itimerspec at = {{0, AGAIN}, {(time_t)(ns / 1000000000), (long)(ns % 1000000000)}};
+    struct itimerspec at = {{0, 0}, {(time_t)(ns / 1000000000), (long)(ns % 1000000000)}};
     if (fsh_sys3(SYS_timer_create, CLOCK_MONOTONIC, &event, timer) < 0)
         return false;
     if (fsh_sys4(SYS_timer_settime, *timer, 0, &at, 0) == 0)
@@ -46,17 +43,29 @@ static bool arm_continue(uint64_t ns, int *timer) {
     return false;
 }
 
+/* Timers of the kernel go on while the process stands still, and their SIGCONT lets the process go on even where the signal is
+ * blocked or handled. The first one may come before the process has stopped, where the time is short or the thread has to wait for
+ * a processor: others come later and later, up to minutes. One timer that repeats itself would not do: the kernel does not set it
+ * again before its signal has been taken, and SIGSTOP throws a SIGCONT away that has not been. Returns how many there are. */
+static unsigned arm_continue(uint64_t ns, int *timers) {
+    unsigned n = 0;
+    for (uint64_t later = 0; n < RUNGS && arm(ns + later, &timers[n]); n++)
+        later = later ? 4 * later : FIRST_RUNG;
+    return n;
+}
+
 /* SIGSTOP to the thread itself: when the system call returns, the whole process has stood still. What is left of the time (the
  * first process of a pid namespace can't be stopped from inside) is waited for. */
 long fsh_effect_pause(const struct fsh_action *x) {
     uint64_t left = fsh_rule_until(x->verdict->rule), ns = x->verdict->amount < left ? x->verdict->amount : left;
     uint64_t end = fsh_monotonic() + ns, now;
-    int timer;
-    uint64_t mask = fsh_block_signals(); /* a handler that jumps away would leave the timer behind */
-    if (ns && arm_continue(ns, &timer)) {
+    int timers[RUNGS];
+    uint64_t mask = fsh_block_signals(); /* a handler that jumps away would leave the timers behind */
+    unsigned n = ns ? arm_continue(ns, timers) : 0;
+    if (n == RUNGS) /* with fewer it might be for good */
         fsh_sys3(SYS_tgkill, fsh_sys0(SYS_getpid), fsh_sys0(SYS_gettid), SIGSTOP);
-        fsh_sys1(SYS_timer_delete, timer);
-    }
+    while (n > 0)
+        fsh_sys1(SYS_timer_delete, timers[--n]);
     fsh_restore_signals(mask);
     now = fsh_monotonic();
     if (now < end)

@@ -165,6 +165,9 @@ load ../common
   # again and again, and with the signal that ends it handled by the program
   run_say 'calls=write fault=pause:1ms' handle:CONT on:file x20:write:1
   [ "$(grep -c '^write 1$' <<<"$output")" -eq 20 ]
+  # so short that it may be over before the process has stopped
+  limit=20 run_say 'calls=write fault=pause:1us' on:file x100:write:1
+  [ "$(grep -c '^write 1$' <<<"$output")" -eq 100 ]
 }
 
 @test "cpu-burns-processor-time" {
