@@ -841,6 +841,7 @@ static COLD void become_child(void) {
     enter_in_table();
     atomic_fetch_add(&fsh_shim.session.header->attached, 1);
     fsh_facts_fork();
+    fsh_stack_fork();
 }
 
 void fsh_fork_child(void) {

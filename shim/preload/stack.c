@@ -3,6 +3,8 @@
 
 #include <dlfcn.h>
 #include <link.h>
+#include <pthread.h>
+#include <stdatomic.h>
 
 #include "functions.h"
 #include "modules.h"
@@ -14,6 +16,44 @@ enum { FRAMES = FSH_DEPTH_MAX, MODULE_NAME = 256 };
 
 static int (*backtrace_of)(void **, int);
 
+/* libunwind takes a lock. A child of a program with threads has only the thread that forked: with the lock held by another one at
+ * that moment it would wait for ever at its first capture. So fork waits for captures, and captures for fork. */
+static _Atomic uint32_t capturing, forking;
+
+static void begin_capture(void) {
+    for (;;) {
+        atomic_fetch_add(&capturing, 1);
+        if (!atomic_load(&forking))
+            return;
+        atomic_fetch_sub(&capturing, 1);
+        fsh_sys0(SYS_sched_yield);
+    }
+}
+
+/* Not for ever: a handler may fork in the middle of a capture, or have left one by a jump. */
+static void before_fork(void) {
+    const uint64_t patience = 50 * 1000 * 1000, until = fsh_monotonic() + patience;
+    atomic_fetch_add(&forking, 1);
+    while (atomic_load(&capturing) && fsh_monotonic() < until)
+        fsh_sys0(SYS_sched_yield);
+}
+
+static void after_fork(void) {
+    atomic_fetch_sub(&forking, 1);
+}
+
+/* Of threads that fork at the same time the child knows nothing. */
+static void in_child(void) {
+    atomic_store(&forking, 0);
+}
+
+void fsh_stack_fork(void) {
+    in_child();
+    if (atomic_load(&capturing)) /* it was made by clone, or we were not patient enough: the lock may be nobody's */
+        backtrace_of = NULL;
+    atomic_store(&capturing, 0);
+}
+
 bool fsh_stack_start(void) {
     void *lib = fsh_real.dlopen("libunwind.so.8", RTLD_NOW | RTLD_LOCAL);
     if (lib)
@@ -21,6 +61,8 @@ bool fsh_stack_start(void) {
     void *frames[FRAMES];
     if (backtrace_of)
         backtrace_of(frames, FRAMES);
+    if (backtrace_of)
+        pthread_atfork(before_fork, after_fork, in_child);
     return backtrace_of != NULL;
 }
 
@@ -80,7 +122,11 @@ struct capture {
 static void capture(void *result) {
     struct capture *c = result;
     void *addresses[FRAMES];
-    int e = errno, got = backtrace_of ? backtrace_of(addresses, FRAMES) : 0;
+    int e = errno, got = 0;
+    begin_capture();
+    if (backtrace_of)
+        got = backtrace_of(addresses, FRAMES);
+    atomic_fetch_sub(&capturing, 1);
     errno = e; /* libunwind asks the kernel which memory it can read */
     c->n = 0;
     for (int i = 0; i < got; i++) {

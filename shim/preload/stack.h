@@ -12,6 +12,9 @@ bool fsh_stack_start(void);
  * for the first time. 0 if there is no libunwind, and in signal handlers. */
 uint64_t fsh_stack_site(struct fsh_thread *t);
 
+/* In a child, before anything else of this. */
+void fsh_stack_fork(void);
+
 /* Whether the frames above the call let the rule in (stack, not-stack, depth); `caller` is where the call was made. No in signal
  * handlers and without libunwind. */
 bool fsh_stack_matches(const struct fsh_rule *rule, const void *caller);

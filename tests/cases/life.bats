@@ -47,6 +47,14 @@ load ../common
 @test "fork-in-a-threaded-program" {
   same_under_the_shim life fork-in-threads
 }
+# libunwind's lock is not to be left behind in the child
+@test "fork-in-a-threaded-program-while-stacks-are-captured" {
+  for ((i = 0; i < 5; i++)); do
+    rm -f ./*
+    limit=30 run under 'calls=@file,@pipe,@process,@memory probability=1% key=site fault=yield' -- life fork-in-threads
+    [ "$status" -eq 0 ] || { echo "status $status: $output" && return 1; }
+  done
+}
 @test "fork-by-a-system-call-of-its-own" {
   same_under_the_shim life raw-fork
   [ "$(decisions ../victim.trace | jq -r .process | sort -u | wc -l)" -ge 11 ]
