@@ -72,7 +72,8 @@ struct work {
     const struct fsh_profile *profile;
     const struct fsh_header *header;
     int16_t *calls;          /* of the trace to those of this build */
-    uint64_t *fired, *drawn; /* by rule: faults; of these, by their own draw */
+    uint64_t *met;           /* by rule: faults */
+    uint64_t *fired, *drawn; /* of these, those that `times` counts; by their own draw */
     bool replayed;
     uint64_t slack; /* candidates that may be missing because a process died over them */
 
@@ -668,7 +669,7 @@ static void take_phase(struct work *w, const struct fsh_event *event, struct fsh
     bool begun = p->event == EVENT_NONE || runs;
     if (level != (begun ? fsh_phase_level(p, at) : 0))
         event_problem(w, event, "phase %s has another intensity at position %" PRIu64, p->name, at);
-    if (p->event == EVENT_FIRED && p->of_rule && runs > w->fired[p->event_rule] && !w->replayed)
+    if (p->event == EVENT_FIRED && p->of_rule && runs > w->met[p->event_rule] && !w->replayed)
         event_problem(w, event, "rule %s waits for an event, and it is said to have happened %" PRIu64 " times, more than it did",
                       p->name, runs);
     w->levels.level[phase] = (uint32_t)level;
@@ -905,6 +906,7 @@ static int check_groups(struct work *w) {
 static int count_fault(void *arg, const struct fsh_decision *d) {
     struct work *w = arg;
     if (d->fault && !(d->flags & FAULT_LASTING)) {
+        w->met[d->rule]++;
         w->fired[d->rule] += !(d->flags & FAULT_STUCK && has_state(&w->profile->rules[d->rule]));
         w->drawn[d->rule] += !(d->flags & FAULT_STUCK);
         if (!strcmp(fsh_reader_fault_name(w->reader, d->fault_kind), "crash"))
@@ -948,13 +950,14 @@ static int prepare(struct work *w) {
     unsigned n = w->profile->n_rules, n_calls = w->header->n_calls;
     w->calls = calloc(n_calls + 1ul, sizeof *w->calls);
     w->fired = calloc(n + 1ul, sizeof *w->fired);
+    w->met = calloc(n + 1ul, sizeof *w->met);
     w->drawn = calloc(n + 1ul, sizeof *w->drawn);
     w->places = calloc(n + 1ul, sizeof *w->places);
     w->overrides = calloc(n + 1ul, sizeof *w->overrides);
     w->thresholds = calloc(n + 1ul, sizeof *w->thresholds);
     w->least = calloc(n + 1ul, sizeof *w->least);
     w->most = calloc(n + 1ul, sizeof *w->most);
-    if (!w->calls || !w->fired || !w->drawn || !w->places || !w->overrides || !w->thresholds || !w->least || !w->most)
+    if (!w->calls || !w->fired || !w->met || !w->drawn || !w->places || !w->overrides || !w->thresholds || !w->least || !w->most)
         return -ENOMEM;
     for (unsigned i = 0; i < n; i++)
         w->least[i] = w->most[i] = w->profile->rules[i].has_times ? w->profile->rules[i].times : UINT64_MAX;
@@ -999,6 +1002,7 @@ int fsh_recompute(struct fsh_recomputed *result, const struct fsh_reader *reader
     int e = check_all(w);
     free(w->calls);
     free(w->fired);
+    free(w->met);
     free(w->drawn);
     free(w->places);
     free(w->overrides);

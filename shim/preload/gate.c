@@ -507,7 +507,7 @@ static COLD struct fsh_hit *hand_over(struct fsh_thread *t, struct round *round,
         record_fault(t, round, list, c, i);
     t->pen.n++;
     for (unsigned i = 0; i < hit->n; i++)
-        if (fsh_shim.rules[hit->verdicts[i].rule].starts)
+        if (fsh_shim.rules[hit->verdicts[i].rule].starts && !(round->flags[i] & FAULT_LASTING))
             fsh_phases_fired(&fsh_shim.rules[hit->verdicts[i].rule]);
     return hit;
 }

@@ -559,3 +559,20 @@ END
   [ $((BASH_REMATCH[2] - BASH_REMATCH[1])) -ge 32768 ]
   [ $((BASH_REMATCH[2] - BASH_REMATCH[3])) -ge 32768 ]
 }
+
+@test "what-a-fault-leaves-behind-is-no-other-fault" {
+  profile <<'END'
+[rule ends]
+calls = @net.recv
+nth   = 1
+fault = close
+[rule after]
+calls = @net.recv
+on    = rule ends fired raises to 1%
+fault = delay 1us
+probability = 0
+END
+  under_profile net tcp peer-send:hello recv recv recv
+  [ "$(fs log --faults | grep -c lasting)" -ge 2 ]
+  [ "$(fs log --json --events | jq -r 'select(.event == "phase" and .name == "on after") | .runs')" -eq 1 ]
+}
