@@ -118,6 +118,12 @@ long fsh_effect_error(const struct fsh_action *x) {
 
 /* --- error-after --- */
 
+/* Where the call puts what it makes, if not in its result: two descriptors, or the list of getaddrinfo. */
+static long *place_of_result(const struct fsh_action *x) {
+    long at = x->row->roles.makes_pair ? x->a[x->row->roles.makes_pair - 1] : x->hit->call == CALL_getaddrinfo ? x->a[3] : 0;
+    return at && fsh_can_read((const void *)at, sizeof(long)) ? (long *)at : NULL;
+}
+
 static void close_pair(const int *fds) {
     fsh_sys1(SYS_close, fds[0]);
     fsh_sys1(SYS_close, fds[1]);
@@ -139,11 +145,17 @@ static void undo(const struct fsh_action *x, long result) {
         freeaddrinfo(*(struct addrinfo **)x->a[3]);
 }
 
+/* A call that fails leaves the caller's variables as they were: it may look there for what is to be given back. */
 long fsh_effect_error_after(const struct fsh_action *x) {
+    long *place = place_of_result(x), before;
+    if (place)
+        memcpy(&before, place, sizeof before);
     long result = fsh_real_call(x);
     if (!fsh_succeeded(x->row, result))
         return result;
     undo(x, result);
+    if (place)
+        memcpy(place, &before, sizeof before);
     return fsh_fail(x->row, x->a, x->verdict->error);
 }
 

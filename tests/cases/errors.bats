@@ -165,6 +165,9 @@ each_call() { # KIND HOW-MANY CLASSES: a pattern
   # a mapping is unmapped again: there is room for far more than would fit
   run clean bash -c "ulimit -v 1000000; exec '$faultshim' run -q -s 1 -r 'calls=mmap fault=error-after:ENOMEM' -- '$victims/say' x3000:mmap:1000000"
   [ "$(sort <<<"$output" | uniq -c | xargs)" = "3000 mmap FAILED ENOMEM" ]
+  # and says nothing of it
+  run under 'calls=pipe fault=error-after:EMFILE' 'calls=getaddrinfo fault=error-after:EAI_AGAIN' -- say pipe getaddrinfo
+  says "pipe -1 EMFILE" "getaddrinfo EAI_AGAIN"
 }
 
 @test "memory-that-fails-leaves-the-old-block-and-errno-as-they-were" {

@@ -593,7 +593,8 @@ static void op_getaddrinfo(const char *arg) {
     struct addrinfo *list = NULL;
     int e = getaddrinfo(arg && *arg ? arg : "127.0.0.1", "80", &(struct addrinfo){.ai_socktype = SOCK_STREAM}, &list);
     print("getaddrinfo %s\n", e ? eai_name(e) : "ok");
-    if (!e)
+    CHECK(!e == (list != NULL)); /* what is not there is not to be freed */
+    if (list)
         freeaddrinfo(list);
 }
 

@@ -319,10 +319,13 @@ static FILE *stream(void) {
 OP(fclose, say_loose, fclose(stream()))
 OP(pidfd_getfd, say_ok, pidfd_getfd(-1, 0, 0))
 static void op_pipe(const char *arg) {
-    int fds[2];
+    int fds[2] = {-7, -7};
     (void)arg;
     errno = UNTOUCHED;
-    say_ok("pipe", pipe(fds));
+    int result = pipe(fds), e = errno;
+    CHECK((result < 0) == (fds[0] == -7) && (result < 0) == (fds[1] == -7)); /* pipe(2): "on failure, pipefd is not changed" */
+    errno = e;
+    say_ok("pipe", result);
 }
 OP(pipe2, say_ok, pipe2((int *)room, O_CLOEXEC))
 OP(socketpair, say_ok, socketpair(AF_UNIX, SOCK_STREAM, 0, (int *)room))
