@@ -184,9 +184,17 @@ static struct fsh_facts facts_of(const struct work *w, const struct fsh_decision
                               .size = d->size};
 }
 
-/* A fault that goes by what happened before: what it let pass is known where it fired, from its record. */
-static bool has_state(const struct fsh_rule *rule) {
-    return fsh_fault_has_state(rule->faults[0].kind);
+/* It was met again in the file, where a fault of this rule or of another one had left it. */
+static bool is_met_again(const struct work *w, const struct fsh_decision *f) {
+    return f->flags & FAULT_STUCK && fsh_fault_stays(w->profile->rules[f->rule].faults[0].kind);
+}
+
+/* Whether some rule has made what this one has met again. */
+static bool was_made(const struct work *w, uint8_t kind) {
+    for (unsigned i = 0; i < w->profile->n_rules; i++)
+        if (w->profile->rules[i].faults[0].kind == kind && w->drawn[i])
+            return true;
+    return false;
 }
 
 static enum answer facts_let(const struct work *w, const struct fsh_rule *rule, const struct fsh_candidate *cand,
@@ -437,7 +445,7 @@ static bool choice_is_right(const struct work *w, const struct fsh_candidate *ca
         struct fsh_facts facts = facts_of(w, f, variant);
         struct fsh_verdict v = {0};
         facts.room = f->bytes;
-        facts.forced = f->flags & FAULT_STUCK;
+        facts.forced = is_met_again(w, f);
         uint32_t alternatives = fsh_alternatives(rule, cand, &facts);
         if (!alternatives)
             continue;
@@ -470,7 +478,7 @@ static void check_fault(struct work *w, const struct fsh_candidate *cand, const 
         problem(w, f, "rule %s is at ordinal %" PRIu64 ", not %" PRIu64, rule->name, ordinal, f->ordinal);
     check_draw(w, cand, f);
     if (f->flags & FAULT_STUCK) {
-        if ((rule->sticky == STICKY_NO && !has_state(rule)) || !w->drawn[f->rule])
+        if (is_met_again(w, f) ? !was_made(w, rule->faults[0].kind) : rule->sticky == STICKY_NO || !w->drawn[f->rule])
             problem(w, f, "rule %s is not sticky, or has not fired before", rule->name);
         if (!w->thresholds[f->rule] && !is_blind(w, f->rule))
             problem(w, f, "rule %s fired while it was off", rule->name);
@@ -907,7 +915,7 @@ static int count_fault(void *arg, const struct fsh_decision *d) {
     struct work *w = arg;
     if (d->fault && !(d->flags & FAULT_LASTING)) {
         w->met[d->rule]++;
-        w->fired[d->rule] += !(d->flags & FAULT_STUCK && has_state(&w->profile->rules[d->rule]));
+        w->fired[d->rule] += !is_met_again(w, d);
         w->drawn[d->rule] += !(d->flags & FAULT_STUCK);
         if (!strcmp(fsh_reader_fault_name(w->reader, d->fault_kind), "crash"))
             w->slack = fsh_reader_threads(w->reader);

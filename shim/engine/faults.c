@@ -189,6 +189,10 @@ bool fsh_fault_has_state(enum fsh_fault_kind fault) {
     }
 }
 
+bool fsh_fault_stays(enum fsh_fault_kind fault) {
+    return fault == FAULT_BAD_SECTOR || fault == FAULT_FSYNC_FAIL;
+}
+
 int fsh_fault_by_name(const char *name, size_t len) {
     for (int i = 0; i < FSH_FAULTS; i++)
         if (same(fsh_faults[i].name, name, len))

@@ -55,12 +55,14 @@ extern const struct fsh_fault_row fsh_faults[FSH_FAULTS];
 
 /* Whether the kind can act on `call` on `kind` at all. */
 bool fsh_fault_fits(enum fsh_fault_kind fault, enum fsh_call call, enum fsh_kind kind);
-/* Whether it depends on what happened before under its rule, not on a draw alone. */
 /* It changes a clock for all that the process does after it. */
 bool fsh_fault_keeps_time(enum fsh_fault_kind fault);
 /* Its amount may be below zero: it is kept as a two's complement. */
 bool fsh_fault_is_signed(enum fsh_fault_kind fault);
+/* Whether it depends on what happened before under its rule, not on a draw alone. */
 bool fsh_fault_has_state(enum fsh_fault_kind fault);
+/* It stays in the file, and later calls meet it there, whichever rule of that kind considers them. */
+bool fsh_fault_stays(enum fsh_fault_kind fault);
 /* A fault kind by name: its number, -1 if unknown, -2 if planned. */
 int fsh_fault_by_name(const char *name, size_t len);
 

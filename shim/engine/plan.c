@@ -346,6 +346,8 @@ static int check_state(const struct fsh_rule *rule, const struct selection *sele
                           "%s goes by what happened before, and can't be one of several faults of a rule; "
                           "write a rule of its own for it",
                           name);
+        if (fsh_fault_stays(spec->kind) && rule->sticky != STICKY_NO)
+            return refuse(error, rule, spec->line, "%s stays by itself until it is mended; leave sticky out", name);
         if (fsh_fault_keeps_time(spec->kind) && rule->n_faults > 1)
             return refuse(error, rule, spec->line,
                           "%s changes a clock, and can't be one of several faults of a rule; write a rule of its own for it", name);

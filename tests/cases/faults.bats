@@ -518,6 +518,10 @@ END
   says "read -1 EIO" "read -1 EIO" "read -1 EIO" "write 100" "read -1 EIO" "write 512" "read 400"
   faults | jq -e -s 'length == 4 and all(.fault == "bad-sector" and .errno == "EIO")'
   fs verify -q
+  # whichever rule has made it
+  run under 'calls=read nth=1 fault=bad-sector' 'calls=pread nth=99 fault=bad-sector' -- say on:file read:400 pread:400
+  says "read -1 EIO" "pread -1 EIO"
+  fs verify -q
   # at the end of a file there is nothing to be bad
   run_say 'calls=read fault=bad-sector' on:file:empty read
   says "read 0"
@@ -707,6 +711,10 @@ except OSError: pass' 2>log
   [[ ${lines[0]} =~ ^hold\ (1[5-9]|20)\ ENOMEM$ ]]
   [[ ${lines[1]} == "hold 0 ENOMEM" && ${lines[2]} == "hold 5 ENOMEM" && ${lines[3]} == "hold 10" ]]
   faults | jq -e -s 'length == 3 and all(.fault == "budget" and .errno == "ENOMEM" and .amount < 1000)'
+  fs verify -q
+  # so many times, and then no more
+  run_say 'calls=malloc size=1000 fault=budget:0 times=2 sticky=rule' x5:malloc:1000
+  [ "$(grep -c 'NULL ENOMEM' <<<"$output")" -eq 2 ]
   fs verify -q
   # a block that realloc makes larger counts once, and what failed is as it was
   run_say 'calls=@memory.alloc fault=budget:100000' x200:realloc:5000 x200:calloc x200:posix_memalign x200:aligned_alloc realloc:500000

@@ -281,6 +281,8 @@ static const struct {
     {FAULT("quota lots\n"), 3, "quota takes no 'lots'"},
     {"[rule a]\ncalls = write\nfault = quota 5MB\nfault = error EIO\n", 3, "quota goes by what happened before"},
     {"[rule a]\ncalls = write\nspace = 9\nfault = quota 5MB\n", 4, "quota keeps an account of its own"},
+    {"[rule a]\ncalls = read\nsticky = rule\nfault = bad-sector\n", 4, "bad-sector stays by itself until it is mended"},
+    {"[rule a]\ncalls = fsync\nsticky = resource\nfault = fsync-fail\n", 4, "fsync-fail stays by itself until it is mended"},
     {"[rule a]\ncalls = read\nfault = quota 5MB\n", 3, "quota can't act on read"},
     {"[rule a]\ncalls = write\nfault = bad-sector\n", 3, "bad-sector can't act on write"},
     {"[rule a]\ncalls = sync\nfault = fsync-fail\n", 3, "fsync-fail can't act on sync"},
