@@ -574,11 +574,11 @@ static bool is_set_timer(long fd) {
 /* timerfd_create(2): read blocks until the timer has expired; it is waited for here, where it can be set again. */
 static bool read_timer(struct fsh_timed *x, long *a) {
     struct pollfd p = {.fd = (int)a[0], .events = POLLIN};
-    const struct timespec slice = {0, SLICE};
     if (!atomic_load(&timers_set) || !is_set_timer(a[0]) || fsh_sys2(SYS_fcntl, a[0], F_GETFL) & O_NONBLOCK)
         return false;
     for (;;) {
         set_timers_again();
+        struct timespec slice = {0, SLICE}; /* the kernel writes there what is left */
         const long n = fsh_sys5(SYS_ppoll, &p, 1, &slice, 0, 8);
         if (n > 0 || !is_set_timer(a[0]))
             return false;
