@@ -38,6 +38,7 @@ extern bool fsh_threaded;
 extern _Atomic uint32_t fsh_holders;
 void fsh_held_flush(struct fsh_link *link);
 void fsh_held_flush_all(void);
+void fsh_held_released(void);
 unsigned fsh_held_due(const struct fsh_link *link);
 void fsh_held_fork(void);
 

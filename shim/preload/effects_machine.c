@@ -152,7 +152,7 @@ long fsh_effect_memory(const struct fsh_action *x) {
 
 long fsh_effect_yield(const struct fsh_action *x) {
     if (x->verdict->amount)
-        fsh_hold(x->verdict->amount);
+        fsh_hold_while_on(x->verdict->rule, x->verdict->amount, false);
     else
         fsh_sys0(SYS_sched_yield);
     return fsh_real_call(x);

@@ -6,6 +6,7 @@
 
 #include "detour.h"
 #include "effects_net.h"
+#include "phases.h"
 
 #include "poison.h"
 
@@ -103,6 +104,15 @@ void fsh_held_flush_all(void) {
     }
 }
 
+/* Those whose rule has gone off. */
+void fsh_held_released(void) {
+    for (unsigned i = 0; i < HOLDERS && atomic_load_explicit(&fsh_holders, memory_order_relaxed); i++) {
+        struct fsh_link *link = atomic_load(&holders[i]);
+        if (link && !fsh_rule_is_on(link->rule))
+            fsh_held_flush(link);
+    }
+}
+
 /* What exit(3) finds still held. */
 __attribute__((destructor)) static void flush_at_exit(void) {
     fsh_held_flush_all();
@@ -191,6 +201,8 @@ long fsh_effect_reorder(const struct fsh_action *x) {
         errno = e;
         return fsh_real_call(x);
     }
+    if (x->verdict->lasting && !fsh_rule_is_on(link->rule))
+        fsh_held_flush(link);
     bool held = !x->verdict->lasting && hold(x, link);
     errno = e;
     return held ? (long)x->hit->size : overtake(x, link);

@@ -555,6 +555,8 @@ static COLD bool in_headstart(enum fsh_call call) {
 }
 
 static inline void look_at_the_clock(void) {
+    if (UNLIKELY(atomic_load_explicit(&fsh_holders, memory_order_relaxed)))
+        fsh_held_released();
     if (UNLIKELY(atomic_load_explicit(&fsh_memory_blocks, memory_order_relaxed)))
         fsh_memory_return();
 }

@@ -576,3 +576,55 @@ END
   [ "$(fs log --faults | grep -c lasting)" -ge 2 ]
   [ "$(fs log --json --events | jq -r 'select(.event == "phase" and .name == "on after") | .runs')" -eq 1 ]
 }
+
+# --- recovery: what a rule holds, counts or bends is as it was when its phase is over ---
+
+@test "a-storm-ends-with-its-phase" {
+  printf '%s\n' '[rule s]' 'calls = connect' 'fault = storm 1' 'phase = p' '[phase p]' 'to = 2 ops' >p.ini
+  under_profile net tcp more more more more
+  [ "$output" = $'more -1 ECONNREFUSED\nmore -1 ECONNREFUSED\nmore ok\nmore ok' ]
+}
+
+@test "a-budget-lifts-when-its-phase-ends" {
+  printf '%s\n' '[rule b]' 'calls = @memory.alloc' 'size = 1000' 'fault = budget 0' 'phase = p' '[phase p]' 'to = 1 ops' >p.ini
+  under_profile say hold:3 hold:3
+  [ "$output" = $'hold 0 ENOMEM\nhold 3' ]
+}
+
+@test "datagrams-that-are-held-go-out-when-the-phase-is-over" {
+  printf '%s\n' '[rule r]' 'calls = send' 'fault = reorder window=9' 'phase = p' '[phase p]' 'to = 1500ms' >p.ini
+  under_profile net udp send:one send:two peer-recv sleep:900 sleep:900 send:three peer-recv peer-recv peer-recv
+  [ "$output" = $'send 3\nsend 3\npeer-recv nothing\nsend 5\npeer-recv 3 "one"\npeer-recv 3 "two"\npeer-recv 5 "three"' ]
+}
+
+@test "clocks-are-right-again-when-the-phase-is-over" {
+  local fault
+  for fault in 'skew -1h' 'jump 1h' 'freeze 1h' 'strobe delta=1h period=1000s' 'drift rate=100'; do
+    printf '%s\n' '[rule c]' 'calls = @time.read' "fault = $fault" 'phase = p' '[phase p]' 'to = 1s' >p.ini
+    under_profile clocks read sleep:300 offset:realtime sleep:1000 offset:realtime wait:until-real:30
+    [[ ${lines[1]} != "realtime +0" && ${lines[2]} == "realtime +0" && ${lines[3]} =~ ^until-real\ [0-9]+$ ]] ||
+      { echo "$fault: $output" && return 1; }
+  done
+}
+
+@test "processor-time-and-a-long-yield-end-with-their-phase" {
+  local fault
+  for fault in 'cpu 1000s' 'yield 1000s' 'late 1000s'; do
+    printf '%s\n' '[rule m]' 'calls = write nanosleep' "fault = $fault" 'phase = p' '[phase p]' 'to = 1s' >p.ini
+    if [[ $fault == late* ]]; then sed -i 's/write //' p.ini; fi
+    limit=30 under_profile say on:file write nanosleep:1 write nanosleep:1
+    [[ $output == *"write 100"*"write 100"* ]]
+  done
+}
+
+@test "an-error-of-a-sync-is-owed-to-nobody-when-the-phase-is-over" {
+  printf '%s\n' '[rule f]' 'calls = fsync' 'nth = 1' 'fault = fsync-fail' 'phase = p' '[phase p]' 'to = 1 ops' >p.ini
+  under_profile say on:file again fsync on:fd:3 fsync fsync
+  [ "$output" = $'fsync -1 EIO\nfsync ok\nfsync ok' ]
+}
+
+@test "a-connection-that-answered-by-itself-is-itself-again" {
+  printf '%s\n' '[rule r]' 'calls = send' 'fault = reply "no"' 'phase = p' '[phase p]' 'to = 1 ops' >p.ini
+  under_profile net tcp send:ask recv send:ask peer-recv peer-send:yes recv
+  [ "$output" = $'send 3\nrecv 2 "no"\nsend 3\npeer-recv 3 "ask"\nrecv 3 "yes"' ] || { echo "$output" && return 1; }
+}
