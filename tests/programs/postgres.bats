@@ -62,7 +62,7 @@ END
 
 # "PANIC: could not fdatasync file": PostgreSQL does not try again, and its log holds what was answered.
 @test "postgres-panics-on-a-failed-sync-of-its-log-and-keeps-what-it-has-answered" {
-  local port answered i
+  local port answered
   port=$(free_port)
   clean timeout 100 "${as[@]}" "$bin/initdb" -D "$data/c" -A trust -U postgres -N --no-locale -E UTF8 >initdb.log 2>&1 || { cat initdb.log && return 1; }
   background first.log "$faultshim" run -s 1 -o server.trace --log card -r 'calls=@file.sync path=**/pg_wal/* nth=30 fault=fsync-fail' -- \
