@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/ptrace.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -84,6 +85,10 @@ static bool add(struct list *list, const char *text) {
     return true;
 }
 
+static struct fsh_text text_of(const char *text) {
+    return (struct fsh_text){text, strlen(text)};
+}
+
 static int create_session(struct fsh_run *run) {
     const struct fsh_loaded *l = run->loaded;
     struct list command = {0}, env = {0};
@@ -106,7 +111,8 @@ static int create_session(struct fsh_run *run) {
             .connections = l->plan.limits_connections,
             .profile = {l->text, l->len},
             .command = {command.data, command.len},
-            .cwd = {cwd, strlen(cwd)},
+            .cwd = run->cwd ? text_of(run->cwd) : text_of(cwd),
+            .copy = text_of(run->cwd ? cwd : ""),
             .env = {env.data, env.len},
             .rules = {l->names, l->names_len},
             .phases = {l->phases, l->phases_len},
@@ -114,11 +120,11 @@ static int create_session(struct fsh_run *run) {
             .script = run->script,
             .audit = run->audit,
         };
-        struct fsh_text sites = {NULL, 0};
+        struct fsh_text found = {NULL, 0};
         if (l->profile.options.doors != DOORS_SYMBOLS)
-            params.sites = sites = fsh_site_maps();
+            params.sites = run->sites.len ? run->sites : (found = fsh_site_maps());
         e = fsh_session_create(&run->session, run->trace, &params);
-        free((char *)sites.data);
+        free((char *)found.data);
     }
     free(command.data);
     free(env.data);
@@ -131,11 +137,17 @@ static int create_session(struct fsh_run *run) {
 }
 
 int fsh_run_prepare(struct fsh_run *run) {
-    int status = fsh_run_library(run);
+    int status = *run->library ? 0 : fsh_run_library(run);
     if (!status)
         status = create_session(run);
     if (status)
         return status;
+    int fd = run->session.fd < 3 ? fcntl(run->session.fd, F_DUPFD_CLOEXEC, 3) : run->session.fd;
+    if (fd < 0)
+        return fsh_fail(EXIT_TROUBLE, "the session: %s", strerror(errno));
+    if (fd != run->session.fd)
+        close(run->session.fd);
+    run->session.fd = fd;
     char link[64];
     snprintf(link, sizeof link, "/proc/self/fd/%d", run->session.fd);
     ssize_t n = readlink(link, run->trace_path, sizeof run->trace_path - 1);
@@ -170,19 +182,42 @@ static void give_signals_back(const struct signals *s) {
     sigprocmask(SIG_SETMASK, &s->before, NULL);
 }
 
-static bool set_environment(const struct fsh_run *run) {
+static void free_environment(struct fsh_run *run, char **env) {
+    for (int i = 0; env && i < 2; i++)
+        free(run->own_variables[i]);
+    free(env);
+}
+
+static bool is_variable(const char *entry, const char *name) {
+    size_t n = strlen(name);
+    return !strncmp(entry, name, n) && entry[n] == '=';
+}
+
+/* Ours, and two variables. It shares the entries of ours. NULL if there is no memory. */
+static char **make_environment(struct fsh_run *run) {
     const char *old = getenv("LD_PRELOAD"), *asan = run->binary.asan;
-    char *preload, *session;
-    int fd = run->session.fd < 3 ? fcntl(run->session.fd, F_DUPFD, 3) : run->session.fd;
-    if (fd < 0 || fcntl(fd, F_SETFD, 0) < 0)
-        return false;
-    /* it could not even start */
-    if (run->binary.musl)
-        return true;
-    if (asprintf(&preload, "%s%s%s%s%s", asan, *asan ? ":" : "", run->library, old && *old ? ":" : "", old ? old : "") < 0 ||
-        asprintf(&session, "%d:%s", fd, run->trace_path) < 0)
-        return false;
-    return setenv("LD_PRELOAD", preload, 1) == 0 && setenv("FAULTSHIM_SESSION", session, 1) == 0;
+    size_t n = 0, at = 0;
+    for (char **p = environ; *p; p++)
+        n++;
+    char **env = calloc(n + 3, sizeof *env), *preload = NULL, *session = NULL;
+    /* with a musl, it could not even start */
+    bool joins = !run->binary.musl;
+    if (!env ||
+        asprintf(&preload, "LD_PRELOAD=%s%s%s%s%s", asan, *asan ? ":" : "", run->library, old && *old ? ":" : "", old ? old : "") <
+            0 ||
+        asprintf(&session, "FAULTSHIM_SESSION=%d:%s", run->session.fd, run->trace_path) < 0) {
+        free(env);
+        free(preload);
+        return NULL;
+    }
+    for (char **p = environ; *p; p++)
+        if (!joins || !(is_variable(*p, "LD_PRELOAD") || is_variable(*p, "FAULTSHIM_SESSION")))
+            env[at++] = *p;
+    run->own_variables[0] = preload;
+    run->own_variables[1] = session;
+    for (int i = 0; joins && i < 2; i++)
+        env[at++] = run->own_variables[i];
+    return env;
 }
 
 void fsh_run_mute(void) {
@@ -198,7 +233,9 @@ static void keep_output(const char *path) {
         dup2(fd, i);
 }
 
-static void become_program(const struct fsh_run *run, const struct signals *signals, const int begin[2], int report) {
+/* In a child that may share our memory (vfork): nothing is changed there but by the kernel. */
+static _Noreturn void become_program(const struct fsh_run *run, const struct signals *signals, char **env, const int begin[2],
+                                     int report) {
     int e = 0;
     char followed;
     give_signals_back(signals);
@@ -209,12 +246,23 @@ static void become_program(const struct fsh_run *run, const struct signals *sign
         fsh_run_mute();
     if (run->output)
         keep_output(run->output);
-    if (set_environment(run))
-        execvp(run->program, run->argv);
+    if (run->childless) /* who would end it? */
+        prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+    if (fcntl(run->session.fd, F_SETFD, 0) == 0 && (!run->stopped || ptrace(PTRACE_TRACEME, 0, 0, 0) == 0))
+        execvpe(run->program, run->argv, env);
     e = errno;
     if (write(report, &e, sizeof e) < 0)
         _exit(EXIT_TROUBLE);
     _exit(EXIT_CANNOT_START);
+}
+
+/* Without a copy of our memory, unless the child has to wait for us. */
+static __attribute__((noinline)) pid_t start_program(const struct fsh_run *run, const struct signals *signals, char **env,
+                                                     const int begin[2], int report) {
+    pid_t pid = run->audit ? fork() : vfork();
+    if (pid == 0)
+        become_program(run, signals, env, begin, report);
+    return pid;
 }
 
 /* --- the tree --- */
@@ -300,8 +348,16 @@ static bool has_our_parent(const struct tree *tree, const struct process *p, con
     return false;
 }
 
+/* Orphans come to us: without a child there is no descendant either. */
+static bool has_child(void) {
+    siginfo_t info;
+    return waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT | __WALL) == 0 || errno != ECHILD;
+}
+
 /* Sends a signal (0: none) to every living process that descends from us; returns how many there are. */
 static unsigned signal_tree(const struct strangers *strangers, int signal) {
+    if (!has_child())
+        return 0;
     struct tree tree = read_processes();
     unsigned found = 0;
     for (bool more = true; more;) {
@@ -332,14 +388,17 @@ struct watch {
 static void reap(struct watch *w) {
     int status;
     struct fsh_audit *auditor = w->run->auditor;
-    for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG | (auditor ? __WALL : 0))) > 0;) {
+    for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG | (auditor || w->run->stopped ? __WALL : 0))) > 0;) {
         if (auditor)
             fsh_audit_event(auditor, pid, status);
+        if (w->run->stopped && WIFSTOPPED(status))
+            w->run->stopped(w->run->stopped_arg, pid, status);
         if (pid != w->child || WIFSTOPPED(status))
             continue;
         w->ended = true;
         w->run->end = WIFSIGNALED(status) ? END_SIGNALED : END_EXITED;
         w->run->value = WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status);
+        w->run->dumped = WIFSIGNALED(status) && WCOREDUMP(status);
     }
 }
 
@@ -502,7 +561,9 @@ static int follow(struct fsh_run *run, pid_t child, int begin) {
 }
 
 int fsh_run_supervise(struct fsh_run *run) {
-    struct watch w = {.run = run, .strangers = find_strangers()};
+    struct watch w = {.run = run};
+    if (!run->childless)
+        w.strangers = find_strangers();
     int report[2], begin[2];
     if (pipe2(report, O_CLOEXEC) || pipe2(begin, O_CLOEXEC))
         return fsh_fail(EXIT_TROUBLE, "the program cannot be started: %s", strerror(errno));
@@ -510,12 +571,12 @@ int fsh_run_supervise(struct fsh_run *run) {
         return fsh_fail(EXIT_TROUBLE, "out of memory");
     prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
     take_signals(&w.signals);
+    char **env = make_environment(run);
     uint64_t start = fsh_monotonic();
-    w.child = fork();
-    if (w.child == 0)
-        become_program(run, &w.signals, begin, report[1]);
+    w.child = env ? start_program(run, &w.signals, env, begin, report[1]) : -1;
     int e = w.child < 0 ? errno : 0;
     run->pid = w.child;
+    free_environment(run, env);
     close(report[1]);
     close(begin[0]);
     int untraceable = !e && run->audit ? follow(run, w.child, begin[1]) : 0;
@@ -558,8 +619,7 @@ int fsh_run_status(const struct fsh_run *run) {
     }
 }
 
-void fsh_run_finish(struct fsh_run *run) {
-    fsh_binary_free(&run->binary);
+void fsh_run_close(struct fsh_run *run) {
     free(run->lost);
     fsh_losses_free(&run->losses);
     fsh_audit_free(run->auditor);
@@ -567,4 +627,9 @@ void fsh_run_finish(struct fsh_run *run) {
         munmap(run->session.header, run->session.map_size);
         close(run->session.fd);
     }
+}
+
+void fsh_run_finish(struct fsh_run *run) {
+    fsh_binary_free(&run->binary);
+    fsh_run_close(run);
 }

@@ -27,7 +27,12 @@ struct fsh_run {
     const char *output;      /* the same, but its output goes to this file */
     void (*look)(void *arg); /* called now and then while the program runs; NULL for nothing */
     void *look_arg;
-    bool alone; /* what outlives the program is ended too */
+    void (*stopped)(void *arg, int pid, int status); /* the program is traced (ptrace(2)): called at each stop; NULL: it is not */
+    void *stopped_arg;
+    bool alone;            /* what outlives the program is ended too */
+    bool childless; /* this process has no other children: nobody has to be told apart. The program ends with it, however it ends */
+    const char *cwd;       /* the working directory is a copy of this one; NULL: it is none */
+    struct fsh_text sites; /* fsh_site_maps, if it is at hand already */
 
     /* what becomes of it */
     char program[4096]; /* path of what is started */
@@ -35,8 +40,10 @@ struct fsh_run {
     char library[4096];
     struct fsh_session session;
     char trace_path[4096]; /* absolute */
+    char *own_variables[2];
     enum fsh_end end;
     int value;                 /* exit status or signal */
+    bool dumped;               /* its core, too */
     uint64_t ns;               /* from start to end */
     unsigned left;             /* processes of the run that outlive it */
     int pid;                   /* of the program */
@@ -70,6 +77,8 @@ struct fsh_lost_process {
 };
 void fsh_run_add_lost(struct fsh_run *run, const struct fsh_lost_process *process);
 void fsh_run_finish(struct fsh_run *run);
+/* The same, but what fsh_run_find and fsh_run_library have found stays, for another run. */
+void fsh_run_close(struct fsh_run *run);
 /* No input for this process, and nobody that hears it. */
 void fsh_run_mute(void);
 

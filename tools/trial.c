@@ -10,6 +10,7 @@
 
 #include "commands.h"
 #include "out.h"
+#include "place.h"
 #include "script.h"
 
 enum { RUN_GOOD, RUN_FAILED, RUN_TROUBLE, JOBS_MAX = 256 };
@@ -24,65 +25,21 @@ static void on_signal(int sig) {
 }
 
 bool fsh_trials_begin(struct fsh_trials *t) {
-    const char *temp = getenv("TMPDIR");
     struct sigaction action = {.sa_handler = on_signal};
-    snprintf(t->folder, sizeof t->folder, "%s/faultshim.XXXXXX", temp && *temp ? temp : "/tmp");
-    if (!mkdtemp(t->folder)) {
-        fsh_warn("%s: %s", t->folder, strerror(errno));
+    if (!fsh_make_folder(t->folder, sizeof t->folder, NULL))
         return false;
-    }
     for (int i = 0; i < 2; i++)
         sigaction(ending[i], &action, &before[i]);
     return true;
 }
 
-/* Runs a command and waits; its status, -1 if it could not be run. */
-static int command(char *const argv[]) {
-    int status = -1;
-    pid_t pid = fork();
-    if (pid == 0) {
-        fsh_run_mute();
-        execvp(argv[0], argv);
-        _exit(127);
-    }
-    while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
-        ;
-    return pid > 0 && WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-}
-
-/* With what runs that were stopped have left in it. */
-static void remove_folder(const char *path) {
-    if (rmdir(path) != 0 && errno != ENOENT)
-        command((char *[]){"rm", "-rf", "--", (char *)(uintptr_t)path, NULL});
-}
-
 void fsh_trials_end(struct fsh_trials *t) {
     for (int i = 0; i < 2; i++)
         sigaction(ending[i], &before[i], NULL);
-    remove_folder(t->folder);
+    fsh_remove_folder(t->folder);
 }
 
 /* --- one run, in its worker --- */
-
-static bool enter_copy(const char *place) {
-    char *cwd = getcwd(NULL, 0), *from = NULL;
-    bool good = cwd && asprintf(&from, "%s/.", cwd) > 0 &&
-                command((char *[]){"cp", "-a", "--reflink=auto", "--", from, (char *)(uintptr_t)place, NULL}) == 0 && !chdir(place);
-    if (!good)
-        fsh_warn("%s can't be copied to %s", cwd ? cwd : "the working directory", place);
-    free(cwd);
-    free(from);
-    return good;
-}
-
-static bool prepare_place(const struct fsh_trials *t, const char *place) {
-    if (t->copy && !enter_copy(place))
-        return false;
-    if (!t->setup || command((char *[]){"sh", "-c", (char *)(uintptr_t)t->setup, NULL}) == 0)
-        return true;
-    fsh_warn("--setup '%s' failed", t->setup);
-    return false;
-}
 
 /* The working directory may be being copied, so nothing comes and goes there. */
 static void name_kept(const struct fsh_trials *t, char *out, size_t size) {
@@ -113,9 +70,11 @@ static int run_one(const struct fsh_trials *t, const struct fsh_trial *q, unsign
     snprintf(trace, sizeof trace, "%s/%u.trace", t->folder, number);
     snprintf(output, sizeof output, "%s/%u.out", t->folder, number);
     snprintf(place, sizeof place, "%s/%u", t->folder, number);
+    char *cwd = t->copy ? getcwd(NULL, 0) : NULL;
     run.trace = trace;
     run.output = output;
-    bool good = prepare_place(t, place);
+    run.cwd = cwd;
+    bool good = fsh_place_prepare(t->copy ? place : NULL, t->setup);
     if (good && q->profile) {
         good = fsh_load_text(&other, (struct fsh_text){q->profile, q->profile_len}, q->seed, SEED_PROFILE, "the profile");
         run.loaded = &other;
@@ -126,10 +85,11 @@ static int run_one(const struct fsh_trials *t, const struct fsh_trial *q, unsign
     }
     int result = good && !fsh_run_find(&run) && !fsh_run_prepare(&run) ? judge_run(t, q, &run) : RUN_TROUBLE;
     fsh_run_finish(&run);
+    free(cwd);
     unlink(trace);
     unlink(output);
     if (t->copy && chdir("/") == 0)
-        remove_folder(place);
+        fsh_remove_folder(place);
     return result;
 }
 
@@ -227,7 +187,7 @@ static bool move_kept(const struct fsh_trials *t, const char *to) {
     name_kept(t, kept, sizeof kept);
     if (rename(kept, to) == 0)
         return true;
-    if (errno == EXDEV && command((char *[]){"cp", "--", kept, (char *)(uintptr_t)to, NULL}) == 0)
+    if (errno == EXDEV && fsh_command((char *[]){"cp", "--", kept, (char *)(uintptr_t)to, NULL}) == 0)
         return unlink(kept) == 0;
     fsh_warn("%s can't be written", to);
     return false;

@@ -160,7 +160,7 @@ struct meta_item {
     struct fsh_text text;
 };
 
-enum { META_ITEMS = 13 };
+enum { META_ITEMS = 14 };
 
 static void collect_meta(struct meta_item items[META_ITEMS], const struct fsh_session_params *params, struct fsh_text machine,
                          struct fsh_text calls, struct fsh_text faults) {
@@ -169,6 +169,7 @@ static void collect_meta(struct meta_item items[META_ITEMS], const struct fsh_se
         {META_PROFILE, params->profile},
         {META_COMMAND, params->command},
         {META_CWD, params->cwd},
+        {META_COPY, params->copy},
         {META_ENV, params->env},
         {META_RULES, params->rules},
         {META_REPLAYED, params->replayed},

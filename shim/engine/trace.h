@@ -209,7 +209,8 @@ enum fsh_meta {
     META_VERSION,  /* faultshim's version */
     META_REPLAYED, /* path of the trace that this run replayed */
     META_PHASES,   /* names by number, "on NAME" for the `on` of a rule; list */
-    META_SITES     /* maps of the `syscall` instructions of libc and ld.so: sitemap.h */
+    META_SITES,    /* maps of the `syscall` instructions of libc and ld.so: sitemap.h */
+    META_COPY      /* the directory that the run was made in, a copy of META_CWD; empty: in that itself */
 };
 
 /* A connection that counts against the limit of a rule (storm), in one of the processes that have it open. */
@@ -345,7 +346,7 @@ struct fsh_session_params {
     uint64_t trace_limit;
     bool shared_keys;
     bool journal, connections;
-    struct fsh_text profile, command, cwd, env, rules, phases, replayed, sites;
+    struct fsh_text profile, command, cwd, env, rules, phases, replayed, sites, copy;
     struct fsh_text script; /* see replay.h; empty if this run is no replay */
     bool audit;
 };

@@ -482,7 +482,9 @@ static void find_identity(char **env) {
 }
 
 static void find_places(void) {
-    struct fsh_text cwd = fsh_session_meta(&fsh_shim.session, META_CWD), env = fsh_session_meta(&fsh_shim.session, META_ENV);
+    struct fsh_text cwd = fsh_session_meta(&fsh_shim.session, META_COPY), env = fsh_session_meta(&fsh_shim.session, META_ENV);
+    if (!cwd.len)
+        cwd = fsh_session_meta(&fsh_shim.session, META_CWD);
     if (cwd.len < sizeof run_dir)
         memcpy(run_dir, cwd.data, cwd.len);
     for (size_t at = 0; at < env.len;) {
