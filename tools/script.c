@@ -369,6 +369,26 @@ static bool write_out(struct fsh_script_text *out, const struct compiler *c) {
     return true;
 }
 
+bool fsh_script_place(struct fsh_script_text *out, const struct fsh_spot *spots, size_t n) {
+    struct compiler c = {.wish = &(struct fsh_script_wish){.mode = REPLAY_PLACE}, .n_points = n, .n_found = n};
+    c.points = calloc(n + 1, sizeof *c.points);
+    c.marks = calloc(n + 1, sizeof *c.marks);
+    bool good = c.points && c.marks;
+    for (size_t i = 0; good && i < n; i++) {
+        c.points[i] = (struct fsh_script_point){
+            .key = spots[i].site, .call = spots[i].call, .kind = spots[i].kind, .first = (uint32_t)i, .n = 1};
+        c.marks[i].fault = spots[i].wanted;
+    }
+    if (good && n)
+        qsort(c.points, n, sizeof *c.points, compare_points);
+    good = good && write_out(out, &c);
+    if (!good)
+        fsh_warn("out of memory");
+    free(c.points);
+    free(c.marks);
+    return good;
+}
+
 bool fsh_script_compile(struct fsh_script_text *out, const struct fsh_reader *reader, const struct fsh_script_wish *wish) {
     struct compiler c = {.reader = reader, .wish = wish};
     int e = !map_calls(&c) ? -ENOMEM : wish->mode == REPLAY_EXACT ? add_threads(&c) : add_points(&c);

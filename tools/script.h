@@ -21,6 +21,16 @@ struct fsh_script_wish {
     const uint8_t *excluded;
 };
 
+/* A place for a fault (REPLAY_PLACE): the first time that this call is met with this call stack. */
+struct fsh_spot {
+    uint64_t site;
+    uint16_t call;
+    uint8_t kind;
+    uint32_t wanted; /* FSH_PLACE_ bits */
+};
+
+/* A script that injects at these places alone; with none, it watches. False after a message. */
+bool fsh_script_place(struct fsh_script_text *out, const struct fsh_spot *spots, size_t n);
 /* False after a message. */
 bool fsh_script_compile(struct fsh_script_text *out, const struct fsh_reader *reader, const struct fsh_script_wish *wish);
 

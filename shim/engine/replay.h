@@ -4,6 +4,8 @@
  *   set     the nth decision like this one (call, kind, resource) gets it: on a file whoever makes it, on a socket or a pipe
  *           within the process, on nothing within the thread
  *   site    the same by call and call stack, where the trace has stacks
+ *   place   no recorded outcome: at the marked places, by call stack, call and kind, the rules fire as if they had been drawn. This
+ *           is how `faultshim explore` puts a fault where it wants one; every considered call has its call stack in the trace
  * Read-only in the shim, but for the counts of points and marks.
  *
  * Layout of the script region (little-endian, 8-byte aligned parts, offsets from the region's start):
@@ -15,7 +17,7 @@
  *                                           then the number of its first fault (one word more). Of several faults (continue)
  *                                           all but the last have FAULT_MORE.
  *   struct fsh_script_point[n_points]       sorted by owner, key, call, kind; set and site
- *   struct fsh_script_mark[n_marks]         of a point: sorted by ordinal */
+ *   struct fsh_script_mark[n_marks]         of a point: sorted by ordinal; in the mode `place`, `fault` is FSH_PLACE_ bits */
 #ifndef FSH_REPLAY_H
 #define FSH_REPLAY_H
 
@@ -26,7 +28,12 @@
 
 #define FSH_STEP_FAULT 0x80000000u
 
-enum fsh_replay_mode { REPLAY_EXACT, REPLAY_SET, REPLAY_SITE };
+enum fsh_replay_mode { REPLAY_EXACT, REPLAY_SET, REPLAY_SITE, REPLAY_PLACE };
+
+/* What is wanted at a place: a fault line of the rule, as its number + 1 (0: as it is drawn), and whether the rule goes on firing
+ * at every call that it considers from then on. */
+#define FSH_PLACE_LINE    0xffu
+#define FSH_PLACE_LASTING 0x100u
 
 struct fsh_script {
     uint32_t n_threads, n_contexts, n_faults, pad;
@@ -38,7 +45,7 @@ struct fsh_script {
     uint64_t points, marks;                      /* offsets */
     uint64_t until, until_process, until_thread; /* the process stops before this decision of that thread, from 1; 0 for never */
     uint32_t stopped;                            /* its process id, once it has */
-    uint32_t pad2;
+    uint32_t lasting; /* place: what goes on firing, as its rule + 1 in the upper half and FSH_PLACE_ bits; 0: nothing yet */
 };
 
 struct fsh_script_thread {

@@ -368,6 +368,7 @@ struct round {
     uint64_t bytes[FSH_VERDICTS]; /* of each verdict */
     uint32_t flags[FSH_VERDICTS];
     struct fsh_phases_seen phases;
+    bool asked;   /* the script, about this place */
     bool ended;   /* a rule without `continue` has fired */
     bool primary; /* a fault that is not a delay has been chosen: only delays can join it */
 };
@@ -416,6 +417,28 @@ static bool fires(const struct fsh_candidate *cand, uint64_t threshold, const st
     return *was_stuck || fsh_fires(&fsh_shim.rules[cand->rule], threshold, n->ordinal, n->bytes, c->size, word);
 }
 
+/* The script says where: its place is that of the first rule that considers the call, and rules that go on are as they are. */
+static COLD void place(struct fsh_thread *t, struct round *round, const struct fsh_candidate *cand, uint32_t alternatives,
+                       struct call *c, const struct count *n) {
+    uint32_t wanted = fsh_replay_lasting(cand->rule);
+    if (!round->asked) {
+        round->asked = true;
+        if (!c->site)
+            c->site = fsh_stack_site(t);
+        uint32_t here = fsh_replay_place(c->call, c->kind, c->site);
+        if (here & FSH_PLACE_LASTING)
+            fsh_replay_go_on(cand->rule, here);
+        wanted |= here;
+    }
+    uint32_t line = wanted & FSH_PLACE_LINE, only = line ? UINT32_C(1) << (line - 1) % 32 : alternatives;
+    unsigned before = t->hit.n;
+    if (!(wanted & FSH_PLACE_WANTED) || !(alternatives & only))
+        return;
+    fire(t, round, cand, alternatives & only, c, n, fsh_draw(n->stream, n->ordinal), false);
+    if (t->hit.n > before)
+        round->flags[before] |= FAULT_REPLAYED;
+}
+
 /* One candidate beyond the simple case. */
 static void look(struct fsh_thread *t, struct round *round, const struct fsh_candidates *list, unsigned i, struct call *c) {
     const struct fsh_candidate *cand = &list->v[i];
@@ -451,8 +474,13 @@ static void look(struct fsh_thread *t, struct round *round, const struct fsh_can
     uint64_t threshold = t->views[cand->rule].threshold;
     if (cand->flags & CAND_PHASED)
         threshold = fsh_phases_threshold(t, rule, &round->phases);
-    if (round->ended || fsh_shim.replays)
+    if (round->ended)
         return;
+    if (UNLIKELY(fsh_shim.replays)) {
+        if (fsh_replay_is_placing())
+            place(t, round, cand, alternatives, c, &n);
+        return;
+    }
     uint64_t word = fsh_draw(n.stream, n.ordinal);
     if (UNLIKELY(fires(cand, threshold, c, &n, word, &was_stuck)))
         fire(t, round, cand, alternatives, c, &n, word, was_stuck);
@@ -517,6 +545,8 @@ static COLD void follow_script(struct fsh_thread *t, struct round *round, const 
     uint64_t key = c->resource ? c->resource->key : 0;
     struct fsh_script_fault faults[FSH_VERDICTS];
     t->astray = false;
+    if (fsh_replay_is_placing())
+        return;
     fsh_replay_stop(t);
     unsigned n = fsh_replay_is_exact() ? fsh_replay_next(t, c->call, c->kind, key, faults, FSH_VERDICTS)
                                        : fsh_replay_like(c->call, c->kind, key, c->site, faults, FSH_VERDICTS);
@@ -640,7 +670,7 @@ static struct fsh_hit *conclude(struct fsh_thread *t, struct round *round, const
 static struct fsh_hit *decide_fully(struct fsh_thread *t, const struct fsh_candidates *list, struct call *c) {
     struct round round;
     round.rules = 0;
-    round.ended = round.primary = false;
+    round.ended = round.primary = round.asked = false;
     round.phases = (struct fsh_phases_seen){0};
     t->hit.n = 0;
     if (LIKELY(fsh_shim.session.header->headstart) || !in_headstart(c->call)) {
@@ -766,7 +796,7 @@ static COLD struct fsh_hit *fire_and_go_on(enum fsh_call call, int fd, int mflag
     struct round round;
     memcpy(round.ordinals, t->counted.ordinals, (at + 1) * sizeof *round.ordinals);
     round.rules = t->counted.rules;
-    round.ended = round.primary = false;
+    round.ended = round.primary = round.asked = false;
     t->hit.n = 0;
     const struct count n = {.key = r->key, .stream = r->keyed[cand->slot].stream, .ordinal = round.ordinals[at]};
     round.phases = (struct fsh_phases_seen){0};

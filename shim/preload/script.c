@@ -159,6 +159,32 @@ unsigned fsh_replay_like(enum fsh_call call, enum fsh_kind kind, uint64_t resour
     return n;
 }
 
+/* --- at places of our choice --- */
+
+bool fsh_replay_is_placing(void) {
+    return script()->mode == REPLAY_PLACE;
+}
+
+uint32_t fsh_replay_place(enum fsh_call call, enum fsh_kind kind, uint64_t site) {
+    const struct fsh_script_point like = {.key = site, .call = (uint16_t)call, .kind = (uint8_t)kind};
+    struct fsh_script_point *point = site && is_sound(script()) ? find_point(&like) : NULL;
+    struct fsh_script_mark *mark = point ? find_mark(point, __atomic_fetch_add(&point->seen, 1, __ATOMIC_RELAXED)) : NULL;
+    if (!mark)
+        return 0;
+    mark->met = 1;
+    return FSH_PLACE_WANTED | (mark->fault & (FSH_PLACE_LINE | FSH_PLACE_LASTING));
+}
+
+uint32_t fsh_replay_lasting(unsigned rule) {
+    uint32_t lasting = __atomic_load_n(&script()->lasting, __ATOMIC_RELAXED);
+    return lasting >> 16 == rule + 1 ? FSH_PLACE_WANTED | (lasting & FSH_PLACE_LINE) : 0;
+}
+
+void fsh_replay_go_on(unsigned rule, uint32_t wanted) {
+    struct fsh_script *s = (struct fsh_script *)(uintptr_t)base();
+    __atomic_store_n(&s->lasting, (rule + 1) << 16 | (wanted & FSH_PLACE_LINE), __ATOMIC_RELAXED);
+}
+
 /* Everything of the process stands still, with the call not yet made. */
 void fsh_replay_stop(const struct fsh_thread *t) {
     struct fsh_script *s = (struct fsh_script *)base();

@@ -19,4 +19,14 @@ void fsh_replay_stop(const struct fsh_thread *t);
 unsigned fsh_replay_like(enum fsh_call call, enum fsh_kind kind, uint64_t resource_key, uint64_t site, struct fsh_script_fault *out,
                          unsigned room);
 
+/* Faults are put at places of the script's choice, in the place of draws or recorded outcomes. */
+bool fsh_replay_is_placing(void);
+/* What the script wants at this place: FSH_PLACE_ bits and FSH_PLACE_WANTED, or 0 for nothing. To be asked once for each decision:
+ * it counts. */
+#define FSH_PLACE_WANTED 0x8000u
+uint32_t fsh_replay_place(enum fsh_call call, enum fsh_kind kind, uint64_t site);
+/* The same for a rule that was told to go on, and telling it. */
+uint32_t fsh_replay_lasting(unsigned rule);
+void fsh_replay_go_on(unsigned rule, uint32_t wanted);
+
 #endif

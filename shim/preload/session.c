@@ -907,7 +907,8 @@ int fsh_session_start(char **env) {
     fsh_replies_load();
     if (fsh_shim.plan->profile->options.children == CHILDREN_SKIP)
         let_children_go(env);
-    if (fsh_shim.plan->needs_stacks && !fsh_stack_start())
+    bool places = fsh_shim.replays && fsh_replay_is_placing();
+    if ((fsh_shim.plan->needs_stacks || places) && !fsh_stack_start())
         fsh_say("libunwind.so.8 cannot be loaded: the trace has no call stacks, rules that look at them never fire", "", "");
     const char *file;
     e = fsh_state_start(&file);
