@@ -46,6 +46,8 @@ struct fsh_point {
     uint64_t point; /* hash */
     const char *call, *kind;
     struct fsh_explored_frames stack;
+    uint64_t site;     /* key of the call stack, as the shim knows it */
+    const char *rule;  /* the first that considered it; NULL if not known */
     const char *first; /* key of the run that met it first */
 };
 
@@ -59,6 +61,8 @@ struct fsh_explored_run {
     unsigned failed;           /* 0 or 1 */
     const char *why, *finding; /* NULL if it did not fail */
     struct fsh_hashes points;  /* faulted ones, in order */
+    struct fsh_hashes
+        reached; /* each-once, pairs: those that no level before had and that passed here, in order: the next level's */
     uint64_t decisions, faults;
     double ms;
 };

@@ -29,7 +29,7 @@ static const struct fsh_asked asked = {.version = "0.1.0",
                                        .oracles = "a signal",
                                        .seed = UINT64_MAX,
                                        .start = "2026-11-26T12:00:00Z"};
-static const struct fsh_point point = {0x0123456789abcdef, "malloc", "none", {frames, 2}, "none"};
+static const struct fsh_point point = {0x0123456789abcdef, "malloc", "none", {frames, 2}, 77, "a", "none"};
 static const struct fsh_explored_run run = {.key = "once:0123456789abcdef",
                                             .n = 1,
                                             .seed = 7,
