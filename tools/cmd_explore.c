@@ -32,6 +32,7 @@ enum {
     ID_SHRINK,
     ID_STOP,
     ID_EVERY,
+    ID_LEAKS,
     ID_SHARD
 };
 enum { NS_PER_S = 1000000000, SEEDS = 1000, SHORTEST_TIMEOUT = 10, MEMORY_ENOUGH = 256 << 20 };
@@ -40,6 +41,7 @@ static const struct fsh_option own_options[] = {
     {ID_STRATEGY, "strategy", "NAME", "each-once (default), pairs, random, swarm"},
     {'o', "folder", "FOLDER", "where everything is kept (default " FSH_DEFAULT_EXPLORATION ")"},
     CONDITION_OPTIONS,
+    {ID_LEAKS, "leaks", NULL, "a failure is also a descriptor left open that the run without faults closes"},
     {ID_TIMEOUT, "timeout", "DURATION", "end each run after this time (default: ten times a run without faults, 10s at least)"},
     {ID_BUDGET, "budget", "DURATION", "start no run after this time"},
     {ID_RUNS, "runs", "N", "make at most N runs in all"},
@@ -158,6 +160,8 @@ static bool take(void *arg, int id, const char *value) {
         return e->shrink = true;
     case ID_STOP:
         return e->stop_on_finding = true;
+    case ID_LEAKS:
+        return e->runs.leaks = true;
     case ID_EVERY:
         return e->strategy.every_line = true;
     default:
@@ -271,6 +275,7 @@ static bool describe(struct fsh_explore *e, char **argv) {
         a->command.n++;
     bool good = a->cwd && a->oracles;
     good = good && (!e->runs.copy || add_option(a, "--copy")) && (!e->strategy.every_line || add_option(a, "--every-fault"));
+    good = good && (!e->runs.leaks || add_option(a, "--leaks"));
     good = good && (!e->runs.setup || (add_option(a, "--setup") && add_option(a, e->runs.setup)));
     if (!good)
         fsh_warn("out of memory");
@@ -459,12 +464,14 @@ static int look_first(struct fsh_explore *e) {
         status = fsh_fail(EXIT_VACUOUS, "no rule considered any call of %s: there is nothing to explore", e->runs.argv[0]);
     if (!status)
         status = fsh_explore_record(e, &given, &ran);
+    if (!status && e->runs.leaks && !(e->runs.usual = strdup(ran.open)))
+        status = fsh_fail(EXIT_TROUBLE, "out of memory");
     fsh_ran_free(&ran);
     return status;
 }
 
 static int begin(struct fsh_explore *e) {
-    int status = fsh_exploration_run(&e->x, "none") ? 0 : look_first(e);
+    int status = fsh_exploration_run(&e->x, "none") && !e->runs.leaks ? 0 : look_first(e);
     const struct fsh_explored_run *none = fsh_exploration_run(&e->x, "none");
     if (status || !none)
         return status;
@@ -531,9 +538,10 @@ static int try_old(struct fsh_explore *e) {
     for (unsigned i = 0; !status && e->old[i]; i++)
         status = try_again(e, i);
     /* what is gone may come back by another way, and is then new */
+    fsh_idmap_free(&e->runs.found);
     for (unsigned i = 0; !status && e->old[i]; i++)
-        if (e->old_state[i] == OLD_GONE)
-            fsh_idmap_put(&e->runs.found, strtoull(e->old[i], NULL, 16), 0);
+        if (e->old_state[i] != OLD_GONE && !fsh_idmap_put(&e->runs.found, strtoull(e->old[i], NULL, 16), 1))
+            status = fsh_fail(EXIT_TROUBLE, "out of memory");
     return status;
 }
 
@@ -637,6 +645,8 @@ static void shrink_one(struct fsh_explore *e, const struct fsh_finding *f) {
     for (unsigned i = 0; i < sizeof e->condition_texts / sizeof *e->condition_texts; i++)
         if (e->condition_texts[i])
             argv[n++] = e->condition_texts[i];
+    if (!strcmp(f->why, "leaked descriptor"))
+        return; /* shrink has no such condition */
     if (n == 6 && condition_for(f, condition, sizeof condition))
         argv[n++] = condition;
     if (e->runs.setup) {
@@ -653,7 +663,8 @@ static void shrink_one(struct fsh_explore *e, const struct fsh_finding *f) {
 static void shrink_all(struct fsh_explore *e) {
     char path[PATH_MAX];
     for (size_t i = 0; i < e->x.n_findings && !stopped; i++)
-        if (fsh_exploration_file(&e->x, e->x.findings[i].id, "shrunk.trace", path) == 0 && access(path, F_OK) != 0)
+        if (!fsh_explore_is_gone(e, e->x.findings[i].id) &&
+            fsh_exploration_file(&e->x, e->x.findings[i].id, "shrunk.trace", path) == 0 && access(path, F_OK) != 0)
             shrink_one(e, &e->x.findings[i]);
 }
 
@@ -665,6 +676,16 @@ static void count_all(struct fsh_explore *e) {
         e->tally.faults += e->x.runs[i].faults;
         e->tally.faultless += e->x.runs[i].n > 0 && !e->x.runs[i].faults;
     }
+}
+
+/* How often each was found, and by which run first, is known now. */
+static int complete_findings(struct fsh_explore *e) {
+    for (size_t i = 0; i < e->x.n_findings; i++) {
+        const struct fsh_finding finding = e->x.findings[i];
+        if (!fsh_explore_is_gone(e, finding.id) && fsh_exploration_add_finding(&e->x, &finding) != 0)
+            return fsh_fail(EXIT_TROUBLE, "%s", e->x.wrong);
+    }
+    return 0;
 }
 
 /* Findings that stand in the folder, without those that are gone. */
@@ -683,6 +704,8 @@ static int explore(struct fsh_explore *e) {
     fsh_explore_progress(e, true);
     if (!status && e->shrink)
         shrink_all(e);
+    if (!status)
+        status = complete_findings(e);
     if (status)
         return status;
     count_all(e);
@@ -690,8 +713,21 @@ static int explore(struct fsh_explore *e) {
     return stopped ? 128 + stopped : has_findings(e) ? EXIT_DIFFERENT : 0;
 }
 
+/* Workers would find out too late. */
+static int look_for_program(char **argv) {
+    struct fsh_run run = {.argv = argv};
+    int status = fsh_run_find(&run);
+    if (!status)
+        status = fsh_run_library(&run);
+    fsh_run_finish(&run);
+    return status;
+}
+
 static int prepare(struct fsh_explore *e, char **argv) {
     struct sigaction action = {.sa_handler = on_signal};
+    int status = look_for_program(argv);
+    if (status)
+        return status;
     if (!is_sensible(e) || !load(e) || !describe(e, argv) || !open_folder(e) || !make_work(e))
         return EXIT_TROUBLE;
     sigaction(SIGINT, &action, NULL);
@@ -715,6 +751,7 @@ static void free_all(struct fsh_explore *e) {
     free(e->asked.options.v);
     free((char *)(uintptr_t)e->asked.cwd);
     free((char *)(uintptr_t)e->asked.oracles);
+    free((char *)(uintptr_t)e->runs.usual);
     fsh_idmap_free(&e->runs.known);
     fsh_idmap_free(&e->runs.told);
     fsh_idmap_free(&e->runs.found);

@@ -2,6 +2,7 @@
  * every stop is answered at once, and the first signal that leaves a core has its stack read before it is delivered. */
 #include "crash.h"
 
+#include <dirent.h>
 #include <elfutils/libdwfl.h>
 #include <errno.h>
 #include <signal.h>
@@ -9,11 +10,12 @@
 #include <string.h>
 #include <sys/ptrace.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "draw.h"
 #include "session_run.h"
 
-enum { TELLING = 5 }; /* frames that tell crashes apart */
+enum { TELLING = 3 }; /* frames that tell crashes apart */
 
 static const char *last_part(const char *path) {
     const char *slash = path ? strrchr(path, '/') : NULL;
@@ -80,10 +82,42 @@ static bool leaves_core(int sig) {
     return sig == SIGSEGV || sig == SIGABRT || sig == SIGBUS || sig == SIGILL || sig == SIGFPE || sig == SIGSYS || sig == SIGTRAP;
 }
 
+/* "socket:[4711]" is another one in each run; a path in the working directory is named from there, which may be a copy. */
+static void put_open(FILE *out, const char *name, const char *cwd) {
+    size_t n = strlen(cwd), colon = strcspn(name, ":");
+    if (*name == '/' && n > 1 && !strncmp(name, cwd, n) && name[n] == '/')
+        name += n + 1;
+    else if (!strncmp(name + colon, ":[", 2))
+        n = colon;
+    if (*name == '/' || !strchr(name, ':'))
+        n = strlen(name);
+    fprintf(out, "%.*s\n", (int)n, name);
+}
+
+static void list_open(struct fsh_crash *crash, pid_t pid) {
+    char path[64], name[4096], cwd[4096];
+    snprintf(path, sizeof path, "/proc/%d/fd", pid);
+    DIR *dir = opendir(path);
+    bool known = getcwd(cwd, sizeof cwd) != NULL;
+    for (struct dirent *entry; dir && (entry = readdir(dir));) {
+        int fd = atoi(entry->d_name);
+        ssize_t n = fd < 3 || fd == crash->run->session.fd ? -1 : readlinkat(dirfd(dir), entry->d_name, name, sizeof name - 1);
+        if (n <= 0)
+            continue;
+        name[n] = 0;
+        if (!strcmp(name, crash->run->trace_path)) /* the shim's own */
+            continue;
+        put_open(crash->open, name, known ? cwd : "");
+    }
+    if (dir)
+        closedir(dir);
+}
+
 /* exec, a new thread and a new child stop as well; none of that is for the program. */
 static void on_stop(void *arg, int pid, int status) {
     struct fsh_crash *crash = arg;
-    const long follow = PTRACE_O_TRACECLONE | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACEEXEC | PTRACE_O_EXITKILL;
+    const long follow = PTRACE_O_TRACECLONE | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACEEXEC | PTRACE_O_EXITKILL |
+                        (crash->open ? PTRACE_O_TRACEEXIT : 0);
     int sig = WSTOPSIG(status);
     siginfo_t info;
     bool group = sig == SIGSTOP || sig == SIGTSTP || sig == SIGTTIN || sig == SIGTTOU;
@@ -91,15 +125,17 @@ static void on_stop(void *arg, int pid, int status) {
         return; /* it has been killed meanwhile */
     bool ours = status >> 16 || sig == SIGSTOP || (group && ptrace(PTRACE_GETSIGINFO, pid, 0, &info) != 0) ||
                 (sig == SIGTRAP && ptrace(PTRACE_GETSIGINFO, pid, 0, &info) == 0 && info.si_code == SI_USER);
-    if (!ours && leaves_core(sig) && !crash->signal) {
+    if (status >> 16 == PTRACE_EVENT_EXIT && pid == crash->run->pid)
+        list_open(crash, pid);
+    if (!ours && leaves_core(sig) && !crash->signal && !crash->open) {
         crash->signal = sig;
         read_stack(crash, pid);
     }
     ptrace(PTRACE_CONT, pid, 0, (long)(ours ? 0 : sig));
 }
 
-void fsh_crash_watch(struct fsh_crash *crash, struct fsh_run *run) {
-    memset(crash, 0, sizeof *crash);
+void fsh_crash_watch(struct fsh_crash *crash, struct fsh_run *run, FILE *open) {
+    *crash = (struct fsh_crash){.open = open, .run = run};
     run->stopped = on_stop;
     run->stopped_arg = crash;
 }

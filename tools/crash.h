@@ -1,4 +1,5 @@
-/* crash.h: where a program dies: it is run once more, traced, and its stack is read when the signal comes, through libdwfl. */
+/* crash.h: where a program dies, and what it has open at its end. It is traced (ptrace(2)); its stack is read when the signal
+ * comes, through libdwfl. */
 #ifndef FSH_CRASH_H
 #define FSH_CRASH_H
 
@@ -18,10 +19,12 @@ struct fsh_crash {
     int signal; /* 0: it has not died */
     unsigned n;
     struct fsh_crash_frame v[48];
+    FILE *open; /* gets what the program has open when it exits, a line for each; NULL if nobody asks */
+    const struct fsh_run *run;
 };
 
 /* To be called before fsh_run_supervise: what is found out then stands in `crash`. */
-void fsh_crash_watch(struct fsh_crash *crash, struct fsh_run *run);
+void fsh_crash_watch(struct fsh_crash *crash, struct fsh_run *run, FILE *open);
 /* By the innermost functions that are not libc's, and the line of the first; 0 if nothing is known. */
 uint64_t fsh_crash_hash(const struct fsh_crash *crash);
 /* The frame that says most: the innermost that is not libc's. NULL if there is none. */

@@ -144,6 +144,9 @@ struct attempt {
     struct fsh_script_text script;
     struct fsh_reader *again;
     char *cwd;
+    char *open; /* what was open at the end; with `leaks` alone */
+    size_t open_len;
+    struct fsh_crash watch;
 };
 
 static bool load_again(struct attempt *a, const struct fsh_task *task) {
@@ -186,6 +189,7 @@ static void unload(struct attempt *a, const struct fsh_task *task) {
         fsh_reader_close(a->again);
     free(a->script.data);
     free(a->cwd);
+    free(a->open);
 }
 
 /* 0, or an exit status after a message. What the run leaves is at w->trace and w->output. */
@@ -196,14 +200,17 @@ static int make_run(struct worker *w, const struct fsh_task *task, struct attemp
     a->run.script = (struct fsh_text){a->script.data, a->script.len};
     if (runs->copy)
         a->run.cwd = a->cwd = getcwd(NULL, 0);
-    if (crash)
-        fsh_crash_watch(crash, &a->run);
+    FILE *open = !crash && runs->leaks ? open_memstream(&a->open, &a->open_len) : NULL;
+    if (crash || open)
+        fsh_crash_watch(crash ? crash : &a->watch, &a->run, open);
     unlink(w->output);
-    if (!good || !fsh_place_prepare(runs->copy ? w->place : NULL, runs->setup))
-        return EXIT_TROUBLE;
-    int status = fsh_run_prepare(&a->run);
+    int status = good && fsh_place_prepare(runs->copy ? w->place : NULL, runs->setup) ? 0 : EXIT_TROUBLE;
+    if (!status)
+        status = fsh_run_prepare(&a->run);
     if (!status)
         status = fsh_run_supervise(&a->run);
+    if (open)
+        fclose(open);
     if (!status && a->run.session.header->attached == 0)
         status = fsh_fail(EXIT_NOT_ATTACHED, "the shim did not start in %s", runs->argv[0]);
     return status;
@@ -374,6 +381,8 @@ static bool serve(struct worker *w, const struct fsh_task *task) {
         ran.value = a.run.value;
         ran.ns = a.run.ns;
         fsh_judge(&j, w->runs->condition, &a.run, w->output);
+        if (!j.failed && w->runs->usual && a.open)
+            fsh_judge_leaks(&j, &a.run, a.open, w->runs->usual);
         ran.failed = j.failed;
         memcpy(ran.why, j.why, sizeof ran.why);
         memcpy(ran.where, j.where, sizeof ran.where);
@@ -384,10 +393,12 @@ static bool serve(struct worker *w, const struct fsh_task *task) {
     } else {
         leave_place(w, &a);
     }
-    unload(&a, task);
+    if (l.out && a.open)
+        fwrite(a.open, 1, ran.n_open = (uint32_t)a.open_len, l.out);
     if (l.out)
         fclose(l.out);
     bool good = tell(w, &ran, &l, stacks, len, &crash);
+    unload(&a, task);
     free(stacks);
     free(l.met);
     fsh_idmap_free(&l.seen);
@@ -416,7 +427,7 @@ static _Noreturn void work(struct fsh_runs *runs, unsigned number, int socket, p
     _exit(0);
 }
 
-/* Where nothing else is open: what a worker holds, its programs must not. */
+/* What a worker holds, its programs must not. */
 static bool start_member(struct fsh_crew *crew, unsigned number) {
     int ends[2];
     pid_t parent = getpid();
@@ -432,6 +443,7 @@ static bool start_member(struct fsh_crew *crew, unsigned number) {
         close(ends[0]);
         for (unsigned i = 0; i < number; i++)
             close(crew->v[i].socket);
+        close_range(3, ~0u, CLOSE_RANGE_CLOEXEC); /* libdw's files, too */
         work(crew->runs, number, ends[1], parent);
     }
     close(ends[1]);
@@ -505,11 +517,13 @@ static bool hear(int fd, struct fsh_ran *ran) {
     ran->met = NULL;
     ran->frames = NULL;
     ran->bytes = malloc(rest + 1);
-    if (!ran->bytes || met + frames > rest || !receive_all(fd, ran->bytes, rest))
+    if (!ran->bytes || met + frames + ran->n_open > rest || !receive_all(fd, ran->bytes, rest))
         return false;
+    ran->bytes[rest] = 0; /* behind what is open */
+    ran->open = ran->bytes + rest - ran->n_open;
     ran->met = (void *)ran->bytes;
     ran->frames = (void *)(ran->bytes + met);
-    return spread_stacks(ran, ran->bytes + met + frames, ran->bytes + rest);
+    return spread_stacks(ran, ran->bytes + met + frames, ran->open);
 }
 
 int fsh_crew_take(struct fsh_crew *crew, uint64_t ns, struct fsh_ran *ran) {

@@ -20,6 +20,8 @@ struct fsh_runs {
     const struct fsh_condition *condition; /* NULL: what fsh_judge takes for a failure by itself */
     const char *setup;
     bool copy;
+    bool leaks;        /* descriptors that are left open are a failure */
+    const char *usual; /* what the run without faults leaves open, for fsh_judge_leaks; NULL in that run */
     uint64_t timeout;
     const char *work;       /* folder for what comes and goes */
     const char *findings;   /* folder for what is kept */
@@ -72,9 +74,11 @@ struct fsh_ran {
     uint64_t culprit;         /* its point */
     uint32_t n_faulted, n_met, n_frames;
     uint64_t faulted[FSH_FAULTED_MOST]; /* points, in order, each once */
-    struct fsh_met *met;                /* points that were not known, in order */
-    struct fsh_crash_frame *frames;     /* where it crashed */
-    char *bytes;                        /* what met and frames stand in */
+    uint32_t n_open;
+    struct fsh_met *met;            /* points that were not known, in order */
+    struct fsh_crash_frame *frames; /* where it crashed */
+    const char *open;               /* what was open at the end, with `leaks` */
+    char *bytes;                    /* what these stand in */
 };
 
 struct fsh_crew_member {

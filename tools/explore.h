@@ -53,6 +53,11 @@ enum { OLD_UNKNOWN, OLD_AGAIN, OLD_GONE };
 /* Writes down points, finding and run. 0, or an exit status after a message. */
 int fsh_explore_record(struct fsh_explore *e, const struct fsh_given *given, const struct fsh_ran *ran);
 
+/* The place of a finding that was there before in `old`, -1 for others. */
+int fsh_explore_old(const struct fsh_explore *e, const char *id);
+/* A finding of before that fails no more. */
+bool fsh_explore_is_gone(const struct fsh_explore *e, const char *id);
+
 void fsh_explore_progress(struct fsh_explore *e, bool last);
 void fsh_explore_card(struct fsh_explore *e);
 

@@ -8,7 +8,7 @@
 #include "explore.h"
 #include "out.h"
 
-enum { LIVE_EVERY = 200000000, NS_PER_S = 1000000000 };
+enum { SHOWN = 20, LIVE_EVERY = 200000000, NS_PER_S = 1000000000 };
 
 static const char *const names[] = {
     [STRATEGY_EACH_ONCE] = "each-once", [STRATEGY_RANDOM] = "random", [STRATEGY_SWARM] = "swarm", [STRATEGY_PAIRS] = "pairs"};
@@ -55,18 +55,16 @@ void fsh_explore_progress(struct fsh_explore *e, bool last) {
 
 /* --- the card --- */
 
-static bool is_gone(const struct fsh_explore *e, const char *id) {
-    for (unsigned i = 0; e->old && e->old[i]; i++)
+int fsh_explore_old(const struct fsh_explore *e, const char *id) {
+    for (int i = 0; e->old && e->old[i]; i++)
         if (!strcmp(e->old[i], id))
-            return e->old_state[i] == OLD_GONE;
-    return false;
+            return i;
+    return -1;
 }
 
-static bool is_old(const struct fsh_explore *e, const char *id) {
-    for (unsigned i = 0; e->old && e->old[i]; i++)
-        if (!strcmp(e->old[i], id))
-            return true;
-    return false;
+bool fsh_explore_is_gone(const struct fsh_explore *e, const char *id) {
+    int at = fsh_explore_old(e, id);
+    return at >= 0 && e->old_state[at] == OLD_GONE;
 }
 
 static void show_what(const struct fsh_explore *e) {
@@ -91,12 +89,31 @@ static void show_what(const struct fsh_explore *e) {
 }
 
 static void show_finding(const struct fsh_explore *e, const struct fsh_finding *f) {
-    bool gone = is_gone(e, f->id);
-    printf("faultshim:   %s%s: ", f->id, gone ? " fails no more" : is_old(e, f->id) ? " still fails" : e->old ? " is new" : "");
+    bool gone = fsh_explore_is_gone(e, f->id);
+    printf("faultshim:   %s%s: ", f->id,
+           gone                             ? " fails no more"
+           : fsh_explore_old(e, f->id) >= 0 ? " still fails"
+           : e->old                         ? " is new"
+                                            : "");
     fsh_put_safe(stdout, f->title);
     if (!gone)
         printf(", %" PRIu64 " run%s\nfaultshim:     %s", f->runs, fsh_plural(f->runs), f->replay);
     putchar('\n');
+}
+
+/* What a program does to itself comes last, and what is gone. */
+static int weight_of(const struct fsh_explore *e, const struct fsh_finding *f) {
+    return fsh_explore_is_gone(e, f->id) ? 2 : strncmp(f->why, "SIGABRT", 7) == 0;
+}
+
+static void show_findings(const struct fsh_explore *e) {
+    size_t shown = 0;
+    for (int weight = 0; weight < 3; weight++)
+        for (size_t i = 0; i < e->x.n_findings; i++)
+            if (weight_of(e, &e->x.findings[i]) == weight && shown++ < SHOWN)
+                show_finding(e, &e->x.findings[i]);
+    if (shown > SHOWN)
+        printf("faultshim:   and %zu more, in %s/findings\n", shown - SHOWN, e->folder);
 }
 
 static void show_text(const struct fsh_explore *e) {
@@ -107,8 +124,7 @@ static void show_text(const struct fsh_explore *e) {
         printf("faultshim: %" PRIu64 " finding%s\n", found, fsh_plural(found));
     else
         puts("faultshim: nothing found");
-    for (size_t i = 0; i < e->x.n_findings; i++)
-        show_finding(e, &e->x.findings[i]);
+    show_findings(e);
 }
 
 static void put(json_object *o, const char *key, json_object *value) {
@@ -118,7 +134,10 @@ static void put(json_object *o, const char *key, json_object *value) {
 static json_object *finding_json(const struct fsh_explore *e, const struct fsh_finding *f) {
     json_object *o = json_object_new_object();
     put(o, "id", json_object_new_string(f->id));
-    put(o, "state", json_object_new_string(is_gone(e, f->id) ? "gone" : is_old(e, f->id) ? "known" : "new"));
+    put(o, "state",
+        json_object_new_string(fsh_explore_is_gone(e, f->id)    ? "gone"
+                               : fsh_explore_old(e, f->id) >= 0 ? "known"
+                                                                : "new"));
     put(o, "why", json_object_new_string(f->why));
     put(o, "title", json_object_new_string(f->title));
     put(o, "runs", json_object_new_uint64(f->runs));

@@ -62,6 +62,21 @@ static const struct fsh_explored_frame *origin_of(const struct fsh_explored_fram
     return stack->n ? stack->v : NULL;
 }
 
+/* Where it died, in libc or not; the ways to die on purpose tell nothing. */
+static const struct fsh_explored_frame *place_of(const struct fsh_explored_frames *crash) {
+    static const char *const ways[] = {"__pthread_kill", "raise",          "__GI_raise",      "abort",          "__GI_abort",
+                                       "__assert",       "__libc_message", "malloc_printerr", "__fortify_fail", "__chk_fail"};
+    for (size_t i = 0; i < crash->n; i++) {
+        const char *function = crash->v[i].function;
+        bool way = is_libc(crash->v[i].module) && !function;
+        for (size_t k = 0; function && k < sizeof ways / sizeof *ways; k++)
+            way |= !strncmp(function, ways[k], strlen(ways[k]));
+        if (!way)
+            return &crash->v[i];
+    }
+    return NULL;
+}
+
 static void put_frame(FILE *out, const struct fsh_explored_frame *f) {
     if (f->function)
         fsh_put_safe(out, f->function);
@@ -80,7 +95,8 @@ static char *title_of(const struct fsh_ran *ran, const struct fsh_explored_frame
     FILE *out = open_memstream(&title, &len);
     if (!out)
         return NULL;
-    const struct fsh_explored_frame *at = origin_of(crash), *from = culprit ? origin_of(&culprit->stack) : NULL;
+    const struct fsh_explored_frame *at = place_of(crash), *by = origin_of(crash),
+                                    *from = culprit ? origin_of(&culprit->stack) : NULL;
     fsh_put_safe(out, ran->why);
     if (at || *ran->where)
         fputs(" in ", out);
@@ -88,6 +104,10 @@ static char *title_of(const struct fsh_ran *ran, const struct fsh_explored_frame
         put_frame(out, at);
     else
         fsh_put_safe(out, ran->where);
+    if (at && by && at != by) {
+        fputs(" called by ", out);
+        put_frame(out, by);
+    }
     if (*ran->call)
         fprintf(out, " after %s = %s", ran->call, ran->error);
     if (from) {
@@ -157,7 +177,6 @@ static int record_finding(struct fsh_explore *e, const struct fsh_given *given, 
                                   .stack = crash,
                                   .call = *ran->call ? ran->call : NULL,
                                   .error = *ran->error ? ran->error : NULL,
-                                  .runs = 1,
                                   .first = given->key,
                                   .replay = replay,
                                   .command = e->asked.command};
@@ -172,12 +191,16 @@ static int record_finding(struct fsh_explore *e, const struct fsh_given *given, 
 
 /* Another worker may have found it meanwhile. */
 static int record_found(struct fsh_explore *e, const struct fsh_given *given, const struct fsh_ran *ran, const char *id) {
-    int status = 0;
-    if (!fsh_exploration_finding(&e->x, id)) {
+    int status = 0, old = fsh_explore_old(e, id);
+    if (!fsh_exploration_finding(&e->x, id) || fsh_explore_is_gone(e, id)) {
         if (!ran->kept)
             return fsh_fail(EXIT_TROUBLE, "the trace of finding %s is lost", id);
         status = record_finding(e, given, ran, id);
         e->tally.fresh += !status;
+        if (old >= 0) { /* it has come back by another way */
+            e->old_state[old] = OLD_AGAIN;
+            e->tally.gone--;
+        }
     }
     if (ran->kept)
         drop_files(e, ran->n);

@@ -9,7 +9,7 @@
 
 #include "draw.h"
 
-enum { FRAMES = 5, OUTPUT_MOST = 64 << 20 };
+enum { FRAMES = 3, OUTPUT_MOST = 64 << 20 };
 
 /* What starts a report, and what it is called. The kind of error follows the words, but where `kind` says it. */
 static const struct {
@@ -78,24 +78,33 @@ static bool is_of_tool(const char *name, size_t n) {
     return false;
 }
 
-static void take_frames(struct fsh_judgement *out, FILE *in) {
+static bool is_ours(const char *line, const char *name) {
+    return !strncmp(name, "fsh_", 4) || strstr(line, "libfaultshim.so") || strstr(line, "libunwind.so");
+}
+
+/* False if the report is about us: stacks are walked, and the kernel is asked about addresses that may be bad. */
+static bool take_frames(struct fsh_judgement *out, FILE *in) {
     char *line = NULL;
     size_t room = 0, n;
     unsigned found = 0, others = 0;
-    while (found < FRAMES && others < 8 && getline(&line, &room, in) > 0) {
+    bool ours = false;
+    while (others < (found ? 1 : 8) && getline(&line, &room, in) > 0) {
         const char *name = function_in(line, &n);
-        if (!name) {
-            if (found)
-                break;
-            others++;
-        } else if (!is_of_tool(name, n)) {
-            if (!found)
-                snprintf(out->where, sizeof out->where, "%.*s", (int)(n < sizeof out->where ? n : sizeof out->where - 1), name);
-            out->stack = fsh_fold(out->stack, fsh_hash(name, n)) | 1;
-            found++;
-        }
+        others += !name;
+        ours |= name && is_ours(line, name);
+        if (!name || found == FRAMES || is_of_tool(name, n))
+            continue;
+        if (!found)
+            snprintf(out->where, sizeof out->where, "%.*s", (int)(n < sizeof out->where ? n : sizeof out->where - 1), name);
+        out->stack = fsh_fold(out->stack, fsh_hash(name, n)) | 1;
+        found++;
     }
     free(line);
+    if (ours) {
+        out->stack = 0;
+        *out->where = 0;
+    }
+    return !ours;
 }
 
 /* ubsan gives no stack, but its place: "parse.c:12:5: runtime error: …". */
@@ -120,9 +129,7 @@ static bool starts_report(struct fsh_judgement *out, const char *line, FILE *in)
         snprintf(out->why, sizeof out->why, "%s: %s", reports[i].tool, reports[i].kind ? reports[i].kind : kind);
         if (*reports[i].words == ':')
             take_place(out, line, at);
-        else
-            take_frames(out, in);
-        return true;
+        return *reports[i].words == ':' || take_frames(out, in);
     }
     return false;
 }
@@ -186,4 +193,27 @@ void fsh_judge(struct fsh_judgement *out, const struct fsh_condition *condition,
         snprintf(out->why, sizeof out->why, "output");
     else
         snprintf(out->why, sizeof out->why, "exit %d", run->value);
+}
+
+/* How many lines say just this. */
+static unsigned count_lines(const char *text, const char *line, size_t n) {
+    unsigned found = 0;
+    while (*text) {
+        size_t len = strcspn(text, "\n");
+        found += len == n && !memcmp(text, line, n);
+        text += len + (text[len] != 0);
+    }
+    return found;
+}
+
+void fsh_judge_leaks(struct fsh_judgement *out, const struct fsh_run *run, const char *open, const char *usual) {
+    for (const char *line = open; *line && !out->failed && run->end == END_EXITED;) {
+        size_t n = strcspn(line, "\n");
+        out->failed = count_lines(open, line, n) > count_lines(usual, line, n);
+        if (out->failed) {
+            snprintf(out->why, sizeof out->why, "leaked descriptor");
+            snprintf(out->where, sizeof out->where, "%.*s", (int)(n < sizeof out->where ? n : sizeof out->where - 1), line);
+        }
+        line += n + (line[n] != 0);
+    }
 }

@@ -14,6 +14,9 @@ struct fsh_judgement {
 
 /* What `condition` asks for or, with NULL: death by a signal, no end in time, a report of a sanitizer or of valgrind. */
 void fsh_judge(struct fsh_judgement *out, const struct fsh_condition *condition, const struct fsh_run *run, const char *output);
+/* A run that ended by itself with something open that `usual`, what a run without faults had open, does not have. Both are lines.
+ */
+void fsh_judge_leaks(struct fsh_judgement *out, const struct fsh_run *run, const char *open, const char *usual);
 /* The report of a sanitizer or of valgrind in a program's output, if there is one. */
 bool fsh_judge_report(struct fsh_judgement *out, FILE *in);
 
