@@ -29,7 +29,7 @@ struct fsh_run {
     void *look_arg;
     void (*stopped)(void *arg, int pid, int status); /* the program is traced (ptrace(2)): called at each stop; NULL: it is not */
     void *stopped_arg;
-    bool alone;            /* what outlives the program is ended too */
+    bool alone;     /* what outlives the program is ended too */
     bool childless; /* this process has no other children: nobody has to be told apart. The program ends with it, however it ends */
     const char *cwd;       /* the working directory is a copy of this one; NULL: it is none */
     struct fsh_text sites; /* fsh_site_maps, if it is at hand already */

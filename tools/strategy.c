@@ -153,13 +153,14 @@ static bool heard_place(struct fsh_strategy *s, const struct fsh_task *task, con
     s->waiting--;
     if (!points->n || !at)
         return true;
-    uint64_t *copy = malloc(points->n * sizeof *copy);
-    if (!copy || !fsh_grow(&s->reached, &s->reached_room, s->n_reached, sizeof *s->reached)) {
-        free(copy);
+    if (!fsh_grow(&s->reached, &s->reached_room, s->n_reached, sizeof *s->reached))
         return out_of_memory();
-    }
-    memcpy(copy, points->v, points->n * sizeof *copy);
-    s->reached[s->n_reached++] = (struct fsh_reached){task->n, {copy, points->n}, *at, spot->wanted};
+    struct fsh_reached *r = &s->reached[s->n_reached];
+    *r = (struct fsh_reached){task->n, {malloc(points->n * sizeof *r->points.v), points->n}, *at, spot->wanted};
+    if (!r->points.v)
+        return out_of_memory();
+    memcpy(r->points.v, points->v, points->n * sizeof *r->points.v);
+    s->n_reached++;
     return true;
 }
 

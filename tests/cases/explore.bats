@@ -80,7 +80,7 @@ explore() { # FOLDER OPTION... -- PROGRAM...
   run explore m -- ./prog twice
   [ "$status" -eq 0 ]
   [ "$(grep -c 'fails no more' <<<"$output")" -eq 2 ]
-  [ "$(ls -d m/findings/*.gone | wc -l)" -eq 2 ]
+  [ "$(find m/findings -name '*.gone' | wc -l)" -eq 2 ]
   # and broken again
   cp "$victims/fragile" prog.new
   mv prog.new prog
@@ -202,7 +202,7 @@ END
 }
 
 made() {
-  [ "$(cat made 2>/dev/null | wc -l)" -ge "$1" ]
+  [ "$(wc -l <made)" -ge "$1" ]
 }
 
 
