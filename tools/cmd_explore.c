@@ -313,7 +313,7 @@ static bool go_on(struct fsh_explore *e) {
     if (!open_again(e))
         return false;
     const char *other = fsh_asked_difference(&e->asked, &e->x.asked);
-    if (!other && e->asked.shard != e->x.asked.shard)
+    if (!other && (e->asked.shard != e->x.asked.shard || e->asked.shards != e->x.asked.shards))
         other = "shard";
     if (other)
         fsh_warn("%s is an exploration with another %s; ask the same as then, or start again without --resume", e->folder, other);

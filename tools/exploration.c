@@ -373,7 +373,7 @@ static int read_finding(struct fsh_exploration *x, const char *id) {
         return e == -ENOENT || e == -ENOTDIR ? 0 : e;
     if (strcmp(finding.id, id) != 0)
         return fail(x, -EBADMSG, "%s/%s:1: it says that it is '%s'", x->path, name, finding.id);
-    finding.runs = 0;
+    finding.counted = false;
     return keep_finding(x, &finding) ? no_memory(x) : 0;
 }
 
@@ -395,10 +395,11 @@ static void count_run(struct fsh_exploration *x, const struct fsh_explored_run *
     struct fsh_finding *finding = run->finding ? find_finding(x, run->finding) : NULL;
     if (!finding)
         return;
-    const struct fsh_explored_run *first = finding->runs ? fsh_exploration_run(x, finding->first) : NULL;
+    const struct fsh_explored_run *first = finding->counted ? fsh_exploration_run(x, finding->first) : NULL;
     if (!first || run->n < first->n)
         finding->first = run->key;
-    finding->runs++;
+    finding->runs = finding->counted ? finding->runs + 1 : 1;
+    finding->counted = true;
 }
 
 /* --- opening --- */
@@ -491,37 +492,34 @@ int fsh_exploration_add_point(struct fsh_exploration *x, const struct fsh_point 
     return e ? e : keep_point(x, &copy) ? no_memory(x) : 0;
 }
 
-static bool write_all(int fd, const char *text, size_t n) {
-    while (n) {
-        ssize_t done = TEMP_FAILURE_RETRY(write(fd, text, n));
-        if (done <= 0) {
-            errno = done < 0 ? errno : ENOSPC;
-            return false;
-        }
-        text += done;
-        n -= (size_t)done;
+struct items {
+    const struct fsh_form *form;
+    const void *v;
+    size_t n;
+};
+
+static int print_items(FILE *out, const struct items *items) {
+    for (size_t i = 0; i < items->n && !ferror(out); i++) {
+        fsh_form_print(items->form, (const char *)items->v + i * items->form->size, out);
+        putc('\n', out);
     }
-    return true;
+    int e = fflush(out) != 0 || ferror(out) ? errno ? -errno : -EIO : 0;
+    return fclose(out) != 0 && !e ? -errno : e;
 }
 
 /* A file that is there whole or not at all. */
-static int put_file(struct fsh_exploration *x, const char *name, const struct fsh_form *form, const void *item) {
+static int put_file(struct fsh_exploration *x, const char *name, const struct items *items) {
     char temporary[128];
-    size_t n;
-    char *text = text_of(form, item, &n);
-    if (!text)
-        return no_memory(x);
     snprintf(temporary, sizeof temporary, "%s.new", name);
     int fd = open_file(x, x->folder, temporary, O_WRONLY | O_CREAT | O_TRUNC);
-    if (fd < 0) {
-        free(text);
+    if (fd < 0)
         return fd;
+    FILE *out = fdopen(fd, "w");
+    if (!out) {
+        close(fd);
+        return no_memory(x);
     }
-    bool good = write_all(fd, text, n);
-    int e = good ? 0 : -errno;
-    free(text);
-    if (close(fd) != 0 && !e)
-        e = -errno;
+    int e = print_items(out, items);
     if (!e && renameat(x->folder, temporary, x->folder, name) != 0)
         e = -errno;
     if (!e)
@@ -545,16 +543,26 @@ static int make_finding_folder(struct fsh_exploration *x, const char *id) {
     return e ? e : make_folder(x, name);
 }
 
-int fsh_exploration_add_finding(struct fsh_exploration *x, const struct fsh_finding *finding) {
-    struct fsh_finding copy;
+int fsh_exploration_put_finding(struct fsh_exploration *x, const struct fsh_finding *finding) {
     char name[64];
     int e = make_finding_folder(x, finding->id);
-    if (e)
-        return e;
+    snprintf(name, sizeof name, "findings/%.16s/finding.json", finding->id);
+    return e ? e : put_file(x, name, &(struct items){&fsh_finding_form, finding, 1});
+}
+
+int fsh_exploration_add_finding(struct fsh_exploration *x, const struct fsh_finding *finding) {
+    struct fsh_finding copy;
+    if (!is_id(finding->id))
+        return fail(x, -EINVAL, "'%s' is no id of a finding", finding->id);
     if (fsh_form_copy(&fsh_finding_form, finding, &copy, &x->pool))
         return no_memory(x);
-    snprintf(name, sizeof name, "findings/%.16s/finding.json", copy.id);
-    e = put_file(x, name, &fsh_finding_form, &copy);
+    const struct fsh_finding *known = find_finding(x, copy.id);
+    copy.counted = known && known->counted;
+    if (copy.counted) {
+        copy.runs = known->runs;
+        copy.first = known->first;
+    }
+    int e = fsh_exploration_put_finding(x, &copy);
     return e ? e : keep_finding(x, &copy) ? no_memory(x) : 0;
 }
 
@@ -578,12 +586,19 @@ int fsh_exploration_create(struct fsh_exploration *x, const char *path, const st
     /* explore.json comes last: a folder that has it is whole */
     x->writes = true;
     e = e ? e : open_all_lines(x);
-    return e ? e : put_file(x, "explore.json", &fsh_asked_form, &x->asked);
+    return e ? e : put_file(x, "explore.json", &(struct items){&fsh_asked_form, &x->asked, 1});
+}
+
+int fsh_exploration_replace(struct fsh_exploration *x, const struct fsh_content *c) {
+    int e = put_file(x, "points.jsonl", &(struct items){&fsh_point_form, c->points, c->n_points});
+    e = e ? e : put_file(x, "runs.jsonl", &(struct items){&fsh_explored_run_form, c->runs, c->n_runs});
+    return e ? e : put_file(x, "explore.json", &(struct items){&fsh_asked_form, &c->asked, 1});
 }
 
 const char *fsh_asked_difference(const struct fsh_asked *a, const struct fsh_asked *b) {
     struct fsh_asked x = *a, y = *b;
     x.start = y.start = "";
-    x.shard = y.shard = 0;
+    x.shard = x.shards = y.shard = y.shards = 0;
+    x.parts = y.parts = (struct fsh_strings){NULL, 0};
     return fsh_form_difference(&fsh_asked_form, &x, &y);
 }

@@ -27,6 +27,7 @@ struct fsh_asked {
     uint64_t seed, from, to;                        /* the range of runs, `to` 0 if it is open */
     uint64_t timeout;                               /* ns */
     uint64_t shard, shards;                         /* from 1; 0 of 0: all of it */
+    struct fsh_strings parts;                       /* after a merge that does not have all of it: "1/4", "3/4" */
     const char *start;                              /* when it began, as 2026-11-26T12:00:00Z */
 };
 
@@ -72,10 +73,11 @@ struct fsh_finding {
     const char *why, *title;
     struct fsh_explored_frames stack;
     const char *call, *error; /* NULL if no single fault led to it */
-    uint64_t runs;            /* that ended like this; from the runs when they are read */
+    uint64_t runs;            /* that ended like this; from the runs, where there are such */
     const char *first;        /* key of the one with the smallest n; likewise */
     const char *replay;
     struct fsh_strings command;
+    bool counted; /* runs and first come from the runs that are there; not in the file */
 };
 
 struct fsh_exploration {
@@ -112,6 +114,18 @@ int fsh_exploration_add_run(struct fsh_exploration *x, const struct fsh_explored
 int fsh_exploration_add_point(struct fsh_exploration *x, const struct fsh_point *point);
 int fsh_exploration_add_finding(struct fsh_exploration *x, const struct fsh_finding *finding);
 
+/* Writes the finding as it is, and leaves the arrays alone: what was there may be in use by a merge. */
+int fsh_exploration_put_finding(struct fsh_exploration *x, const struct fsh_finding *finding);
+/* Puts other runs and points in the place of all that are there, and another explore.json: each file whole or not at all. The items
+ * may belong to other explorations. x is good for nothing but closing afterwards. */
+struct fsh_content {
+    struct fsh_asked asked;
+    const struct fsh_explored_run *runs;
+    const struct fsh_point *points;
+    size_t n_runs, n_points;
+};
+int fsh_exploration_replace(struct fsh_exploration *x, const struct fsh_content *content);
+
 /* NULL if there is none. */
 const struct fsh_explored_run *fsh_exploration_run(const struct fsh_exploration *x, const char *key);
 const struct fsh_point *fsh_exploration_point(const struct fsh_exploration *x, uint64_t point);
@@ -119,7 +133,7 @@ const struct fsh_finding *fsh_exploration_finding(const struct fsh_exploration *
 
 /* Path of a file of a finding, as "run.trace"; makes the finding's folder if the exploration is open for writing. */
 int fsh_exploration_file(struct fsh_exploration *x, const char *id, const char *name, char path[PATH_MAX]);
-/* The name of what was asked otherwise (start and shard left aside), NULL if both asked the same. */
+/* The name of what was asked otherwise (start, shard and parts left aside), NULL if both asked the same. */
 const char *fsh_asked_difference(const struct fsh_asked *a, const struct fsh_asked *b);
 
 #endif

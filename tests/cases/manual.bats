@@ -65,6 +65,12 @@ END
   done
 }
 
+@test "manual-has-words-on-every-field-of-an-exploration" {
+  for field in $(sed -n 's/^[A-Z]*(\([a-z]*\), .*/\1/p' "$top/tools/exploration.def"); do
+    grep -q "^\.\(It \)\?Cm .*\<$field\>\|^\.Cm $field\>" "$man/faultshim-exploration.5.in" || { echo "no words on the field $field"; return 1; }
+  done
+}
+
 @test "manual-has-a-page-for-every-command" {
   for command in $(sed -n 's/^COMMAND(\([a-z]*\),.*/\1/p' "$top/tools/commands.def"); do
     [ -e "$man/faultshim-$command.1.in" ] || { echo "no page for $command"; return 1; }

@@ -352,9 +352,8 @@ static void explorations_are_told_apart(void **state) {
     (void)state;
     other.start = "later";
     other.shard = 2;
-    assert_null(fsh_asked_difference(&asked, &other));
     other.shards = 4;
-    assert_string_equal(fsh_asked_difference(&asked, &other), "shards");
+    assert_null(fsh_asked_difference(&asked, &other));
     other = asked;
     other.command.n = 2;
     assert_string_equal(fsh_asked_difference(&asked, &other), "command");
