@@ -167,20 +167,6 @@ static int copy_folder(const char *from_path, const char *to_path) {
     return e;
 }
 
-/* The command as it is to be typed here. */
-static char *replay_of(const struct joining *j, const char *id) {
-    char path[PATH_MAX + 64], *text = NULL;
-    size_t n;
-    snprintf(path, sizeof path, "%s/findings/%s/run.trace", j->folder, id);
-    FILE *out = access(path, F_OK) == 0 ? open_memstream(&text, &n) : NULL;
-    if (!out)
-        return NULL;
-    fputs("faultshim replay ", out);
-    fsh_put_shell(out, path);
-    fclose(out);
-    return text;
-}
-
 static int put_finding(struct joining *j, struct fsh_exploration *result, const struct fsh_merged_finding *f) {
     struct fsh_exploration *part = &j->merging.parts[f->part];
     char from[PATH_MAX], to[PATH_MAX];
@@ -194,7 +180,7 @@ static int put_finding(struct joining *j, struct fsh_exploration *result, const 
             return fsh_fail(EXIT_TROUBLE, "copying %s to %s: %s", from, to, strerror(-e));
     }
     struct fsh_finding finding = f->finding;
-    char *replay = replay_of(j, finding.id);
+    char *replay = fsh_exploration_replay(j->folder, finding.id);
     finding.replay = replay ? replay : finding.replay;
     int e = fsh_exploration_put_finding(result, &finding);
     free(replay);

@@ -573,6 +573,20 @@ int fsh_exploration_file(struct fsh_exploration *x, const char *id, const char *
     return e;
 }
 
+char *fsh_exploration_replay(const char *folder, const char *id) {
+    char path[PATH_MAX], *text = NULL;
+    size_t n;
+    FILE *out = NULL;
+    if (snprintf(path, sizeof path, "%s/findings/%s/run.trace", folder, id) < PATH_MAX && access(path, F_OK) == 0)
+        out = open_memstream(&text, &n);
+    if (!out)
+        return NULL;
+    fputs("faultshim replay ", out);
+    fsh_put_shell(out, path);
+    fclose(out);
+    return text;
+}
+
 int fsh_exploration_create(struct fsh_exploration *x, const char *path, const struct fsh_asked *asked) {
     if (!begin(x))
         return no_memory(x);

@@ -133,6 +133,8 @@ const struct fsh_finding *fsh_exploration_finding(const struct fsh_exploration *
 
 /* Path of a file of a finding, as "run.trace"; makes the finding's folder if the exploration is open for writing. */
 int fsh_exploration_file(struct fsh_exploration *x, const char *id, const char *name, char path[PATH_MAX]);
+/* The command that replays a finding of that folder, to be freed; NULL if its trace is not there, or there is no memory. */
+char *fsh_exploration_replay(const char *folder, const char *id);
 /* The name of what was asked otherwise (start, shard and parts left aside), NULL if both asked the same. */
 const char *fsh_asked_difference(const struct fsh_asked *a, const struct fsh_asked *b);
 

@@ -71,6 +71,13 @@ static unsigned utf8_length(const unsigned char *p) {
     return 0;
 }
 
+/* Controls above ASCII and U+FFFE, U+FFFF: JSON allows them, YAML and terminals do not like them. */
+static unsigned unprintable(const unsigned char *p, unsigned len) {
+    if (len == 2 && p[0] == 0xc2 && p[1] < 0xa0)
+        return p[1];
+    return len == 3 && p[0] == 0xef && p[1] == 0xbf && p[2] >= 0xbe ? 0xff00u + p[2] + 0x40 : 0;
+}
+
 void fsh_put_json(FILE *out, const char *text) {
     putc_unlocked('"', out);
     for (const unsigned char *p = (const unsigned char *)text; *p;) {
@@ -81,6 +88,8 @@ void fsh_put_json(FILE *out, const char *text) {
             fprintf(out, "\\u%04x", *p);
         else if (len == 0)
             fputs("\xef\xbf\xbd", out);
+        else if (unprintable(p, len))
+            fprintf(out, "\\u%04x", unprintable(p, len));
         else
             fwrite_unlocked(p, 1, len, out);
         p += len ? len : 1;
@@ -101,6 +110,25 @@ json_object *fsh_json_text(const char *text) {
     json_object *o = json_object_new_string_len(clean, (int)(to - clean));
     free(clean);
     return o;
+}
+
+/* XML 1.0 has no control characters but these three, not even escaped, and neither U+FFFE nor U+FFFF. */
+static bool is_no_xml(const unsigned char *p, unsigned len) {
+    return len == 0 || (*p < 0x20 && *p != '\t' && *p != '\n' && *p != '\r') ||
+           (len == 3 && p[0] == 0xef && p[1] == 0xbf && p[2] >= 0xbe);
+}
+
+void fsh_put_xml(FILE *out, const char *text) {
+    for (const unsigned char *p = (const unsigned char *)text; *p;) {
+        unsigned len = utf8_length(p);
+        if (is_no_xml(p, len))
+            fputs("\xef\xbf\xbd", out);
+        else if (strchr("<>&\"\r\n\t", *p))
+            fprintf(out, "&#%d;", *p);
+        else
+            fwrite_unlocked(p, 1, len, out);
+        p += len ? len : 1;
+    }
 }
 
 void fsh_put_object(FILE *out, struct json_object *object) {

@@ -18,7 +18,9 @@ int fsh_out_finish(int status);
 void fsh_put_safe(FILE *out, const char *text);
 /* As a JSON string with its quotes; bytes that are no UTF-8 become U+FFFD. */
 void fsh_put_json(FILE *out, const char *text);
-/* The same as a json-c object. json-c alone would pass such bytes on. */
+/* As the text of an XML element or attribute; what XML can't hold becomes U+FFFD. */
+void fsh_put_xml(FILE *out, const char *text);
+/* As a JSON string in a json-c object. json-c alone would pass bytes that are no UTF-8 on. */
 struct json_object;
 struct json_object *fsh_json_text(const char *text);
 /* Prints a json-c object on one line, and gives it back. */
