@@ -14,8 +14,7 @@ tests=(
   g++ clang libclang-rt-14-dev clang-format cppcheck shellcheck bats libcmocka-dev jq procps valgrind libc6-dbg
   libjemalloc-dev libjemalloc2 libcap2-bin musl-tools nginx memcached curl python3 postgresql nodejs default-jre-headless
   lua5.4 libxml2-utils strace rsync gnupg vim make perl openssh-client
-  strace rsync gnupg vim make perl openssh-client
-  libxml2-utils python3-jsonschema python3-yaml parallel slurm-wlm munge
+  python3-jsonschema python3-yaml parallel slurm-wlm munge
   dpkg-dev python3.11 libpython3.11-testsuite tcl8.6 stress-ng
 )
 # for what tests/run.sh --all runs of other people's tests, and nothing else
