@@ -316,8 +316,8 @@ struct start {
 
 static void *run_thread(void *p) {
     struct start start = *(struct start *)p;
-    fsh_real.free(p);
     fsh_thread_start(&start.id);
+    fsh_real.free(p);
     return start.routine(start.arg);
 }
 

@@ -95,3 +95,31 @@ END
   [ "$one" = "$(grep '^write' <<<"$output" | head -n 30)" ]
   [ "$one" != "$(grep '^write' <<<"$output" | tail -n 30)" ]
 }
+
+@test "threads-that-start-together-are-known-by-their-names" {
+  cat >together.c <<'END'
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <unistd.h>
+static void *work(void *p) {
+  char name[32];
+  sprintf(name, "data%ld", (long)p);
+  int fd = open(name, O_RDWR | O_CREAT, 0600);
+  for (int i = 0; i < 500; i++) pwrite(fd, "0123456789", 10, 0);
+  return 0;
+}
+int main(void) {
+  pthread_t t[12];
+  for (long i = 0; i < 12; i++) pthread_create(&t[i], 0, work, (void *)i);
+  for (int i = 0; i < 12; i++) pthread_join(t[i], 0);
+  return 0;
+}
+END
+  gcc -w -O1 -pthread -o together together.c
+  for ((i = 0; i < 15; i++)); do
+    fs run -q -s 3 -r 'calls=pwrite path=data* probability=30% fault=short' -- ./together
+    names=$(fs log --events --json | jq -r 'select(.event == "thread").name' | sort -n | xargs)
+    [ "$names" = "0 1 2 3 4 5 6 7 8 9 10 11 12" ] || { echo "run $i: $names"; return 1; }
+  done
+}
