@@ -109,7 +109,7 @@ static void put_stack(const struct fsh_perfetto *p, const struct fsh_decision *d
     const struct fsh_site_info *site = p->symbols ? fsh_reader_site(p->reader, d->site) : NULL;
     struct fsh_get get = {.p = site ? site->frames : NULL, .end = site ? site->end : NULL};
     for (unsigned i = 0; site && i < site->n_frames; i++) {
-        struct fsh_site_frame frame = fsh_get_frame(&get);
+        struct fsh_stack_frame frame = fsh_get_frame(&get);
         struct fsh_place place = fsh_symbols_frame(p->symbols, p->reader, d->thread, &frame);
         char *text = NULL;
         size_t len;

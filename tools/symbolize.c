@@ -216,6 +216,11 @@ static void find_functions(struct fsh_symbols *s, struct module *m, uint64_t add
         if (tag == DW_TAG_subprogram)
             break;
     }
+    /* a part of it that the compiler has put elsewhere */
+    if (k->within && k->function && !strcmp(k->within, k->function)) {
+        free(k->within);
+        k->within = NULL;
+    }
     free(scopes);
     free(nest);
 }
@@ -281,7 +286,7 @@ struct fsh_place fsh_symbols_find(struct fsh_symbols *s, const char *path, const
 }
 
 struct fsh_place fsh_symbols_frame(struct fsh_symbols *s, const struct fsh_reader *reader, unsigned thread,
-                                   const struct fsh_site_frame *frame) {
+                                   const struct fsh_stack_frame *frame) {
     const struct fsh_module_info *m = fsh_reader_module(reader, thread, frame->module);
     struct fsh_text cwd = fsh_reader_meta(reader, META_CWD);
     char *directory = cwd.len ? strndup(cwd.data, cwd.len) : NULL;
@@ -315,7 +320,7 @@ static bool is_libc(struct fsh_text module) {
     return false;
 }
 
-bool fsh_symbols_origin(const struct fsh_reader *reader, uint64_t number, struct fsh_site_frame *frame) {
+bool fsh_symbols_origin(const struct fsh_reader *reader, uint64_t number, struct fsh_stack_frame *frame) {
     const struct fsh_site_info *site = fsh_reader_site(reader, number);
     if (!site || !site->n_frames)
         return false;
@@ -331,13 +336,13 @@ bool fsh_symbols_origin(const struct fsh_reader *reader, uint64_t number, struct
 }
 
 /* The frame's own name of the module, where its path is not known. */
-static void put_module(FILE *out, const struct fsh_site_frame *frame, const struct fsh_place *place) {
+static void put_module(FILE *out, const struct fsh_stack_frame *frame, const struct fsh_place *place) {
     char name[FSH_TEXT_MAX + 1];
     snprintf(name, sizeof name, "%.*s", (int)frame->module.len, frame->module.data);
     fsh_put_safe(out, *place->module ? place->module : name);
 }
 
-void fsh_put_place(FILE *out, const struct fsh_site_frame *frame, const struct fsh_place *place) {
+void fsh_put_place(FILE *out, const struct fsh_stack_frame *frame, const struct fsh_place *place) {
     if (place->function) {
         fsh_put_safe(out, place->function);
         fputs(place->file ? " at " : " in ", out);
@@ -365,7 +370,7 @@ void fsh_put_stack(FILE *out, struct fsh_symbols *s, const struct fsh_reader *re
     const struct fsh_site_info *site = fsh_reader_site(reader, number);
     struct fsh_get get = {.p = site ? site->frames : NULL, .end = site ? site->end : NULL};
     for (unsigned i = 0; site && i < site->n_frames; i++) {
-        struct fsh_site_frame frame = fsh_get_frame(&get);
+        struct fsh_stack_frame frame = fsh_get_frame(&get);
         struct fsh_place place = fsh_symbols_frame(s, reader, thread, &frame);
         fputs(indent, out);
         fsh_put_place(out, &frame, &place);
@@ -375,7 +380,7 @@ void fsh_put_stack(FILE *out, struct fsh_symbols *s, const struct fsh_reader *re
 
 void fsh_put_origin(FILE *out, struct fsh_symbols *s, const struct fsh_reader *reader, const struct fsh_decision *d,
                     const char *before) {
-    struct fsh_site_frame frame;
+    struct fsh_stack_frame frame;
     if (!s || !fsh_symbols_origin(reader, d->site, &frame))
         return;
     struct fsh_place place = fsh_symbols_frame(s, reader, d->thread, &frame);
@@ -393,7 +398,7 @@ json_object *fsh_stack_json(struct fsh_symbols *s, const struct fsh_reader *read
     struct fsh_get get = {.p = site ? site->frames : NULL, .end = site ? site->end : NULL};
     json_object *list = site && site->n_frames ? json_object_new_array() : NULL;
     for (unsigned i = 0; list && i < site->n_frames; i++) {
-        struct fsh_site_frame frame = fsh_get_frame(&get);
+        struct fsh_stack_frame frame = fsh_get_frame(&get);
         struct fsh_place place = fsh_symbols_frame(s, reader, thread, &frame);
         json_object *o = json_object_new_object();
         char name[FSH_TEXT_MAX + 1];

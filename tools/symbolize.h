@@ -30,16 +30,16 @@ struct fsh_place fsh_symbols_find(struct fsh_symbols *symbols, const char *path,
                                   uint64_t offset);
 /* The same for a frame of a trace, in a thread (an index) of it. */
 struct fsh_place fsh_symbols_frame(struct fsh_symbols *symbols, const struct fsh_reader *reader, unsigned thread,
-                                   const struct fsh_site_frame *frame);
+                                   const struct fsh_stack_frame *frame);
 
 /* "parse at config.c:12 (inlined in main)", "main in ls", "program+0x1234 (is of another build now)". */
-void fsh_put_place(FILE *out, const struct fsh_site_frame *frame, const struct fsh_place *place);
+void fsh_put_place(FILE *out, const struct fsh_stack_frame *frame, const struct fsh_place *place);
 /* The whole stack of a site, a line for each frame, with `indent` before it. The frames of libc that a door at a system call has
  * innermost are kept. Prints nothing for a site that is not in the trace. */
 void fsh_put_stack(FILE *out, struct fsh_symbols *symbols, const struct fsh_reader *reader, unsigned thread, uint64_t site,
                    const char *indent);
 /* Who called libc: the first frame outside of it, the first of all if there is none. False without a stack. */
-bool fsh_symbols_origin(const struct fsh_reader *reader, uint64_t site, struct fsh_site_frame *frame);
+bool fsh_symbols_origin(const struct fsh_reader *reader, uint64_t site, struct fsh_stack_frame *frame);
 /* That frame as fsh_put_place has it, with `before` before it; prints nothing without a stack. */
 void fsh_put_origin(FILE *out, struct fsh_symbols *symbols, const struct fsh_reader *reader, const struct fsh_decision *decision,
                     const char *before);

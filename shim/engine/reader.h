@@ -41,7 +41,7 @@ struct fsh_site_info {
 };
 
 /* One frame of a call stack: where it returns to. */
-struct fsh_site_frame {
+struct fsh_stack_frame {
     struct fsh_text module;
     uint64_t offset;
 };
@@ -149,6 +149,6 @@ uint64_t fsh_get_u64(struct fsh_get *get);
 uint64_t fsh_get_varint(struct fsh_get *get);
 struct fsh_text fsh_get_text(struct fsh_get *get);
 /* The frames of a site, innermost first: from {.p = site->frames, .end = site->end}, n_frames times. */
-struct fsh_site_frame fsh_get_frame(struct fsh_get *get);
+struct fsh_stack_frame fsh_get_frame(struct fsh_get *get);
 
 #endif

@@ -40,8 +40,8 @@ struct fsh_text fsh_get_text(struct fsh_get *get) {
     return text;
 }
 
-struct fsh_site_frame fsh_get_frame(struct fsh_get *get) {
-    struct fsh_site_frame frame = {.module = fsh_get_text(get)};
+struct fsh_stack_frame fsh_get_frame(struct fsh_get *get) {
+    struct fsh_stack_frame frame = {.module = fsh_get_text(get)};
     frame.offset = fsh_get_varint(get);
     return frame;
 }

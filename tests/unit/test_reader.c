@@ -95,7 +95,7 @@ static void check_site(const struct fsh_reader *r) {
     assert_int_equal(site->key, 0x517e);
     assert_int_equal(site->n_frames, 2);
     struct fsh_get get = {.p = site->frames, .end = site->end};
-    struct fsh_site_frame frame = fsh_get_frame(&get);
+    struct fsh_stack_frame frame = fsh_get_frame(&get);
     assert_int_equal(frame.offset, 0x1234);
     const struct fsh_module_info *m = fsh_reader_module(r, 0, frame.module);
     assert_string_equal(m->path, "/lib/libx.so");
