@@ -125,12 +125,20 @@ static void show_released(const struct sink *s, struct fsh_get get) {
     put_count(s, "held", fsh_get_varint(&get));
 }
 
+static void show_output(const struct sink *s, struct fsh_get get) {
+    fsh_get_u64(&get);
+    put_count(s, "fd", fsh_get_varint(&get));
+    put_count(s, "left-out", fsh_get_varint(&get));
+    put_field(s, "text", fsh_get_text(&get));
+}
+
 static const struct event_form events[] = {
     [OP_PROCESS] = {"process", show_process}, [OP_THREAD] = {"thread", show_thread},
     [OP_EXEC] = {"exec", show_exec},          [OP_FORK] = {"fork", show_fork},
     [OP_COUNTED] = {"counted", show_counted}, [OP_DIVERGE] = {"diverged", show_diverge},
     [OP_PHASE] = {"phase", show_phase},       [OP_CONTROL] = {"control", show_control},
     [OP_MARK] = {"mark", show_mark},          [OP_RELEASED] = {"released", show_released},
+    [OP_OUTPUT] = {"output", show_output},
 };
 
 static const struct event_form *form_of(const struct fsh_event *e) {

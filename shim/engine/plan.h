@@ -96,6 +96,7 @@ enum fsh_children { CHILDREN_FOLLOW, CHILDREN_SKIP };
 enum fsh_headstart { HEADSTART_NONE, HEADSTART_TIME, HEADSTART_CALLS, HEADSTART_LISTEN };
 enum fsh_io_uring { IO_URING_REFUSE, IO_URING_ALLOW };
 enum fsh_stacks { STACKS_OFF, STACKS_FAULTS, STACKS_ALL };
+enum fsh_output { OUTPUT_LEAVE, OUTPUT_KEEP };
 enum fsh_unit_of_phase { UNIT_OPEN, UNIT_TIME, UNIT_OPS };
 enum fsh_event_kind { EVENT_NONE, EVENT_FIRED, EVENT_MARK };
 enum fsh_raise { RAISE_NOT, RAISE_TO, RAISE_BY };
@@ -221,7 +222,7 @@ struct fsh_rule {
 struct fsh_options {
     uint64_t seed;
     bool has_seed;
-    uint8_t trace, clock, children, headstart, doors, io_uring, stacks;
+    uint8_t trace, clock, children, headstart, doors, io_uring, stacks, output;
     uint8_t doors_in;          /* DOORS_IN_ */
     uint64_t headstart_amount; /* ns or calls */
     uint64_t trace_limit;

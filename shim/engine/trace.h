@@ -299,7 +299,8 @@ enum fsh_op {
     OP_CONTROL = 0x0D, /* u64 ns; varint what (CHANGED_ below), number; u64 value: from here on, for this thread */
     OP_MARK = 0x0E,    /* u64 ns when it was set; varint number; text */
     OP_RELEASED =
-        0x0F, /* u64 ns; varint rule, ns: its last fault in this thread held it only for so long, then the rule went off */
+        0x0F,         /* u64 ns; varint rule, ns: its last fault in this thread held it only for so long, then the rule went off */
+    OP_OUTPUT = 0x12, /* u64 ns; varint descriptor, bytes of this call that are left out behind these; varint length, bytes */
     OP_LAST,
     OP_SAME = 0x40,
     OP_SIZED = 0x80,

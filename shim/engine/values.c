@@ -99,6 +99,11 @@ bool fsh_read_T_STACKS(struct parse *p, const struct key *key, void *field, stru
     return choose(p, key, field, value, words, COUNT(words), "off, faults or all");
 }
 
+bool fsh_read_T_OUTPUT(struct parse *p, const struct key *key, void *field, struct fsh_word value) {
+    static const char *const words[] = {[OUTPUT_LEAVE] = "leave", [OUTPUT_KEEP] = "keep"};
+    return choose(p, key, field, value, words, COUNT(words), "leave or keep");
+}
+
 bool fsh_read_T_STICKY(struct parse *p, const struct key *key, void *field, struct fsh_word value) {
     static const char *const words[] = {[STICKY_NO] = "no", [STICKY_RESOURCE] = "resource", [STICKY_RULE] = "rule"};
     return choose(p, key, field, value, words, COUNT(words), "no, resource or rule");

@@ -36,7 +36,7 @@ static bool time_of(const struct record *rec, uint64_t *time) {
         return true;
     }
     if ((rec->op == OP_FAULT || rec->op == OP_EXEC || rec->op == OP_FORK || rec->op == OP_DIVERGE || rec->op == OP_PHASE ||
-         rec->op == OP_CONTROL) &&
+         rec->op == OP_CONTROL || rec->op == OP_OUTPUT) &&
         rec->len >= 8) {
         memcpy(time, rec->fields, 8);
         return true;

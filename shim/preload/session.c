@@ -20,6 +20,7 @@
 #include "connections.h"
 #include "departures.h"
 #include "detour.h"
+#include "output.h"
 #include "script.h"
 #include "sites.h"
 #include "stack.h"
@@ -550,7 +551,8 @@ static void choose_calls(void) {
             fsh_armed[call] |= WATCH_CONSIDER;
     for (int call = 0; call < FSH_CALLS; call++) {
         bool heap = fsh_calls[call].class_of[FSH_ON_NONE] == C_MEMORY_ALLOC;
-        if ((fsh_shim.plan->needs_files_settled && fsh_settles(call)) || (fsh_shim.plan->needs_live_bytes && heap))
+        if ((fsh_shim.plan->needs_files_settled && fsh_settles(call)) || (fsh_shim.plan->needs_live_bytes && heap) ||
+            fsh_keeps_output((enum fsh_call)call))
             fsh_armed[call] |= WATCH_SETTLE;
         if (fsh_shim.plan->needs_files_settled && fsh_armed[call] & WATCH_CONSIDER &&
             fsh_calls[call].class_of[FSH_ON_FILE] != C_NONE)

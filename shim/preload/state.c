@@ -8,6 +8,7 @@
 
 #include "effects.h"
 #include "losses.h"
+#include "output.h"
 #include "session.h"
 #include "stack.h"
 #include "waits.h"
@@ -474,7 +475,7 @@ bool fsh_settles(enum fsh_call call) {
 
 uint64_t fsh_settle_before(enum fsh_call call, const long *a) {
     uint64_t before = 0;
-    if (fsh_gate_close()) {
+    if (fsh_shim.plan->needs_files_settled && fsh_gate_close()) {
         before = look_before(call, a);
         fsh_gate_open();
     }
@@ -484,7 +485,10 @@ uint64_t fsh_settle_before(enum fsh_call call, const long *a) {
 void fsh_settle_after(enum fsh_call call, const long *a, long result, uint64_t before) {
     int e = errno;
     if (fsh_gate_close()) {
-        look_after(call, a, result, before);
+        if (fsh_shim.plan->needs_files_settled)
+            look_after(call, a, result, before);
+        if (fsh_keeps_output(call))
+            fsh_output_keep(call, a, result);
         fsh_gate_open();
     }
     errno = e;

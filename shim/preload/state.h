@@ -20,7 +20,7 @@ bool fsh_state_take(const struct fsh_rule *rule, uint64_t site);
 
 /* Whether the call changes files. */
 bool fsh_settles(enum fsh_call call);
-/* Around calls that change files, when fsh_watch says WATCH_SETTLE. With the gate open; errno is kept. */
+/* Around calls that change files, or whose output is kept, when fsh_watch says WATCH_SETTLE. With the gate open; errno is kept. */
 uint64_t fsh_settle_before(enum fsh_call call, const long *a);
 void fsh_settle_after(enum fsh_call call, const long *a, long result, uint64_t before);
 

@@ -112,6 +112,7 @@ static const struct {
     {SESSION("doors-in = libc, go\n"), 2, "doors-in has no 'go'"},
     {SESSION("doors-in = ld\n"), 2, "doors-in leaves libc out"},
     {SESSION("doors = symbol\n"), 2, "did you mean 'symbols'?"},
+    {SESSION("output = all\n"), 2, "output has no 'all'; write leave or keep"},
     {SESSION("stacks = some\n"), 2, "stacks has no 'some'; write off, faults or all"},
     {SESSION("io_uring = refused\n"), 2, "io_uring has no 'refused'; did you mean 'refuse'?"},
     {SESSION("headstart = soon\n"), 2, "headstart 'soon' is unknown; write a time as in 100ms, or 'N calls', or listen"},
@@ -460,9 +461,9 @@ static void limits_are_named(void **state) {
 }
 
 static void options(void **state) {
-    struct loaded *loaded =
-        load("; a comment\n# another\n[faultshim]\nseed = 0x2A ; answer\ntrace: faults\ntrace-limit=2GiB\n"
-             "  clock = real\n\tchildren = skip\nheadstart = 1.5s\ndoors = symbols\nio_uring = allow\nstacks = all\n");
+    struct loaded *loaded = load(
+        "; a comment\n# another\n[faultshim]\nseed = 0x2A ; answer\ntrace: faults\ntrace-limit=2GiB\n"
+        "  clock = real\n\tchildren = skip\nheadstart = 1.5s\ndoors = symbols\nio_uring = allow\nstacks = all\noutput = keep\n");
     const struct fsh_options *o = &loaded->profile.options;
     (void)state;
     assert_true(o->has_seed);
@@ -475,6 +476,7 @@ static void options(void **state) {
     assert_int_equal(o->doors, DOORS_SYMBOLS);
     assert_int_equal(o->io_uring, IO_URING_ALLOW);
     assert_int_equal(o->stacks, STACKS_ALL);
+    assert_int_equal(o->output, OUTPUT_KEEP);
     unload(loaded);
 }
 
