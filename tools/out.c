@@ -51,8 +51,7 @@ void fsh_put_safe(FILE *out, const char *text) {
     }
 }
 
-/* Length of the UTF-8 character at `p`, 0 if there is none. */
-static unsigned utf8_length(const unsigned char *p) {
+unsigned fsh_utf8_length(const unsigned char *p) {
     static const struct {
         unsigned char mask, lead, len;
         uint32_t least;
@@ -81,7 +80,7 @@ static unsigned unprintable(const unsigned char *p, unsigned len) {
 void fsh_put_json(FILE *out, const char *text) {
     putc_unlocked('"', out);
     for (const unsigned char *p = (const unsigned char *)text; *p;) {
-        unsigned len = utf8_length(p);
+        unsigned len = fsh_utf8_length(p);
         if (*p == '"' || *p == '\\')
             fprintf(out, "\\%c", *p);
         else if (*p < 0x20 || *p == 0x7f)
@@ -102,7 +101,7 @@ json_object *fsh_json_text(const char *text) {
     if (!clean)
         return NULL;
     for (const unsigned char *p = (const unsigned char *)text; *p;) {
-        unsigned len = utf8_length(p);
+        unsigned len = fsh_utf8_length(p);
         memcpy(to, len ? (const char *)p : "\xef\xbf\xbd", len ? len : 3);
         to += len ? len : 3;
         p += len ? len : 1;

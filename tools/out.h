@@ -16,6 +16,8 @@ int fsh_out_finish(int status);
 
 /* Text from a trace or a file: control characters are shown, not sent to the terminal. */
 void fsh_put_safe(FILE *out, const char *text);
+/* Length of the UTF-8 character at `p`, 0 if there is none. */
+unsigned fsh_utf8_length(const unsigned char *p);
 /* As a JSON string with its quotes; bytes that are no UTF-8 become U+FFFD. */
 void fsh_put_json(FILE *out, const char *text);
 /* As the text of an XML element or attribute; what XML can't hold becomes U+FFFD. */
