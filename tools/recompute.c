@@ -507,6 +507,8 @@ static bool may_join(const struct work *w, const struct so_far *so_far, const st
         return false;
     if (!so_far->primary)
         return true;
+    if (has_state(&w->profile->rules[cand->rule])) /* what it goes by is not known here, but that it is no delay */
+        return false;
     for (unsigned variant = 0; variant < VARIANTS; variant++) {
         struct fsh_facts facts = facts_of(w, d, variant);
         struct fsh_verdict v = {0};

@@ -522,6 +522,10 @@ END
   run under 'calls=read nth=1 fault=bad-sector' 'calls=pread nth=99 fault=bad-sector' -- say on:file read:400 pread:400
   says "read -1 EIO" "pread -1 EIO"
   fs verify -q
+  # a fault that is there already is not joined by it
+  run under 'calls=@file.read fault=short continue=yes' 'calls=@file.read fault=bad-sector' -- say on:file read:400 read:400
+  says_like "read [0-9]*" "read [0-9]*"
+  fs verify -q
   # at the end of a file there is nothing to be bad
   run_say 'calls=read fault=bad-sector' on:file:empty read
   says "read 0"
