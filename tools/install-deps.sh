@@ -16,6 +16,7 @@ tests=(
   lua5.4 libxml2-utils strace rsync gnupg vim make perl openssh-client
   python3-jsonschema python3-yaml parallel slurm-wlm munge
   strace rsync gnupg vim make perl openssh-client binutils libdebuginfod1 chromium
+  strace rsync gnupg vim make perl openssh-client openssh-server haproxy faketime fiu-utils
   dpkg-dev python3.11 libpython3.11-testsuite tcl8.6 stress-ng
 )
 # for what tests/run.sh --all runs of other people's tests, and nothing else

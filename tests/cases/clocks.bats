@@ -274,6 +274,42 @@ END
   says "wall 2 steady True"
 }
 
+# asyncio and threading.Timer wait by CLOCK_MONOTONIC: a jump of the wall clock is none of theirs, and a drift of all clocks is.
+@test "pythons-timers-and-event-loop-go-by-their-own-clock" {
+  cat >timers.py <<'END'
+import asyncio, threading, time
+t0, w0, order = time.monotonic(), time.time(), []
+timer = threading.Timer(0.1, order.append, ("timer",))
+timer.start()
+timer.join()
+assert 0.1 <= time.monotonic() - t0 < 20
+async def main():
+    loop = asyncio.get_running_loop()
+    loop.call_later(0.15, order.append, "later")
+    loop.call_later(0.05, order.append, "soon")
+    start = loop.time()
+    await asyncio.sleep(0.2)
+    assert 0.2 <= loop.time() - start < 20
+    try:
+        await asyncio.wait_for(asyncio.Event().wait(), 0.05)
+    except asyncio.TimeoutError:
+        order.append("timeout")
+asyncio.run(main())
+print(" ".join(order), "wall", round((time.time() - w0) / 3600))
+END
+  run clean /usr/bin/python3 timers.py
+  says "timer soon later timeout wall 0"
+  # while the timer waits
+  run fs run -q -s 1 -r 'calls=@time.wait nth=1 fault=jump:2h' -- /usr/bin/python3 timers.py
+  says "timer soon later timeout wall 2"
+  run fs run -q -s 1 -r 'calls=@time.wait nth=1 fault=jump:-2h' -- /usr/bin/python3 timers.py
+  says "timer soon later timeout wall -2"
+  for rate in 5 0.3; do
+    run fs run -q -s 1 -r "calls=@time fault=drift:rate=$rate,clock=all" -- /usr/bin/python3 timers.py
+    says "timer soon later timeout wall 0"
+  done
+}
+
 @test "a-replay-moves-the-clocks-again" {
   run_say_clocks 'calls=clock_gettime nth=2 fault=jump:1h..3h' offset:realtime offset:realtime
   first=$output

@@ -157,6 +157,24 @@ print(len(os.pipe()))'
   [ "$(clean timeout 20 /usr/bin/redis-cli -h 127.0.0.1 -p "$port" strlen key2)" = 4000 ]
 }
 
+@test "redis-check-aof-finds-the-log-that-was-corrupted" {
+  local i
+  port=$(free_port)
+  redis=(/usr/bin/redis-server --port "$port" --bind 127.0.0.1 --save '' --appendonly yes --appendfsync always --dir "$place")
+  background server.log "$faultshim" run -q -s 4 -r "calls=@file.write path=**/*.incr.aof nth=4 fault=corrupt:stored,junk" -- "${redis[@]}"
+  wait_for 20 listens "$port"
+  for ((i = 1; i <= 6; i++)); do
+    clean timeout 20 /usr/bin/redis-cli -h 127.0.0.1 -p "$port" set "key$i" value
+  done >answers 2>&1
+  clean timeout 20 /usr/bin/redis-cli -h 127.0.0.1 -p "$port" shutdown || true
+  wait_for 20 gone "$server"
+  # it was told of nothing
+  [ "$(grep -c OK answers)" -eq 6 ]
+  run clean timeout 20 /usr/bin/redis-check-aof appendonlydir/appendonly.aof.1.incr.aof
+  [ "$status" -ne 0 ]
+  [[ $output == *"not valid"* ]]
+}
+
 @test "redis-ends-on-fsync-fail-as-its-manual-says" {
   port=$(free_port)
   redis=(/usr/bin/redis-server --port "$port" --bind 127.0.0.1 --save '' --appendonly yes --appendfsync always --dir "$place")

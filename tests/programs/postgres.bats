@@ -85,3 +85,38 @@ END
   diff <(grep -E '^[0-9]+$' answers) rows
   fs verify -q server.trace
 }
+
+# https://www.postgresql.org/docs/15/runtime-config-error-handling.html: with data_sync_retry off "PostgreSQL will raise a PANIC-level error
+# on failure to flush modified data files to the file system"; and of the WAL, nothing else can be done in any case. It then recovers.
+@test "postgres-panics-when-a-sync-fails-and-recovers-whole" {
+  local where port psql
+  port=$(free_port)
+  psql=("$bin/psql" -X -q -A -t -h "$data" -p "$port" -U postgres)
+  clean timeout 100 "${as[@]}" "$bin/initdb" -D "$data/db" -A trust -U postgres -N --no-locale -E UTF8 >initdb.log 2>&1
+  for where in pg_wal base; do
+    cat >p.ini <<END
+[rule sync]
+calls = fsync, fdatasync
+path  = **/$where/**
+on    = mark now
+times = 1
+fault = fsync-fail
+END
+    background $where.log "$faultshim" run -q -s 1 -o $where.trace -p p.ini -- "${as[@]}" "$bin/postgres" -D "$data/db" -k "$data" -p "$port" \
+      -c listen_addresses= -c max_parallel_workers=0 -c autovacuum=off
+    wait_for 40 clean "$bin/pg_isready" -q -h "$data" -p "$port" || { cat $where.log && return 1; }
+    clean timeout 60 "${psql[@]}" -c "create table t_$where (n int)" -c "insert into t_$where select generate_series(1, 5000)" -c checkpoint
+    fs ctl -o $where.trace mark now
+    # neither is answered
+    ! clean timeout 60 "${psql[@]}" -c "insert into t_$where values (0)" -c checkpoint >answer 2>&1
+    wait_for 40 recovered || { cat $where.log && return 1; }
+    [ "$(clean timeout 60 "${psql[@]}" -c "select count(*) from t_$where where n > 0")" = 5000 ]
+    kill -INT "$(head -n 1 "$data/db/postmaster.pid")"
+    wait_for 40 gone "$server"
+    grep -qE 'PANIC: +could not (fsync|fdatasync) file' $where.log || { cat $where.log && return 1; }
+    [ "$(faults $where.trace | how_many '.fault == "fsync-fail" and .errno == "EIO"')" -eq 1 ]
+  done
+}
+recovered() {
+  clean timeout 10 "${psql[@]}" -c 'select 1' && grep -q 'all server processes terminated; reinitializing' $where.log
+}

@@ -91,6 +91,79 @@ start_and_load() {
   done
 }
 
+# https://redis.io/docs/management/persistence/: while the log can't be written, writes are refused, and reads go on.
+@test "redis-refuses-writes-while-the-disk-is-full-and-goes-on-when-there-is-room" {
+  cat >p.ini <<'END'
+[rule full]
+calls = @file.write
+path  = **/*.aof
+fault = quota 3000
+END
+  redis=(/usr/bin/redis-server --port "$port" --bind 127.0.0.1 --save '' --appendonly yes --appendfsync everysec --dir "$place")
+  background server.log "$faultshim" run -q -s 1 -o redis.trace -p p.ini -- "${redis[@]}"
+  wait_for 20 answers
+  cli set first value
+  load_it >/dev/null
+  load_it >refused
+  grep -q 'MISCONF Errors writing to the AOF file: No space left on device' refused
+  [ "$(cli get first)" = value ]
+  fs ctl -o redis.trace disable full
+  wait_for 20 takes_writes
+  load_it >taken
+  [ "$(grep -c OK taken)" -eq 60 ]
+  cli shutdown nosave || true
+  wait_for 20 gone "$server"
+  grep -qE 'Short write while writing to the AOF file|Error writing to the AOF file' server.log
+  [ "$(faults redis.trace | how_many '.fault == "quota" and .errno == "ENOSPC"')" -ge 1 ]
+  # what was answered is there again
+  background again.log "${redis[@]}"
+  wait_for 20 answers
+  [ "$(cli get first)" = value ] && [ "$(cli get key60)" = value60 ]
+}
+takes_writes() {
+  [ "$(cli set again value)" = OK ]
+}
+
+@test "redis-ends-when-the-disk-is-full-and-every-write-must-be-on-it" {
+  start_and_load "$faultshim" run -q -s 1 -r 'calls=@file.write path=**/*.aof fault=quota:1500' -- "${redis[@]}"
+  [ "$ended" -ne 0 ]
+  grep -q "Can't recover from AOF write error when the AOF fsync policy is 'always'. Exiting" server.log
+}
+
+# https://redis.io/docs/management/replication/: a replica that hears nothing for repl-timeout gives its link up, and resynchronises.
+@test "a-redis-replica-in-a-black-hole-times-out-and-catches-up" {
+  local master=$port
+  background master.log "${redis[@]}" --repl-ping-replica-period 1
+  wait_for 20 answers
+  port=$(free_port)
+  mkdir replica
+  cat >p.ini <<END
+[rule hole]
+calls = @net
+peer  = 127.0.0.1:$master
+on    = mark cut
+fault = blackhole
+END
+  background replica.log "$faultshim" run -q -s 1 -o replica.trace -p p.ini -- /usr/bin/redis-server --port "$port" --bind 127.0.0.1 --save '' \
+    --dir "$place/replica" --replicaof 127.0.0.1 "$master" --repl-timeout 3
+  wait_for 20 is_up
+  clean redis-cli -h 127.0.0.1 -p "$master" set before 1
+  wait_for 20 has before 1
+  fs ctl -o replica.trace mark cut
+  clean redis-cli -h 127.0.0.1 -p "$master" set during 2
+  wait_for 30 grep -q 'MASTER timeout' replica.log
+  [ -z "$(cli get during)" ] && [ "$(cli get before)" = 1 ]
+  fs ctl -o replica.trace disable hole
+  wait_for 40 has during 2 || { tail -20 replica.log && return 1; }
+  wait_for 20 is_up
+}
+is_up() {
+  [[ $(cli info replication) == *master_link_status:up* ]]
+}
+has() {
+  [ "$(cli get "$1")" = "$2" ]
+}
+
 @test "redis-keeps-every-answered-write-when-the-log-fails-to-sync" {
   # a server that is up, and then loses its disk in the midst of the load
   start_and_load "$faultshim" run -q -s 1 -r 'calls=@file.sync path=*.aof fault=error:EIO nth=30' -- "${redis[@]}"
