@@ -37,7 +37,7 @@ damaging=(
   'calls=@file.write probability=5% fault=misdirect:by=100..5000'
   'calls=write,writev probability=5% fault=twice'
   'calls=@file.write,@file.sync probability=5% fault=lost'
-  'calls=@file.read probability=3% fault=corrupt:at-rest,bits=2'
+  'calls=@file.read path=**/robust probability=3% fault=corrupt:at-rest,bits=2'
   'calls=@file.read,@net.recv,@pipe.read probability=3% fault=corrupt:transient,bytes=1..9'
   'calls=@net.send,@pipe.write probability=3% fault=corrupt:replace="a"->"bc"'
   'calls=@file.write not-stack=none* probability=2% fault=error:EIO fault=error:ENOSPC'
@@ -87,4 +87,33 @@ pick() { # LEAST MOST RULE...
     run fs verify -q
     [ "$status" -eq 0 ] || { printf '%s\n' "round $round: verify" "${picked[@]}" "$output" && return 1; }
   done
+}
+
+# Profiles by chance out of the tables themselves, all faults and all families, 800 to a test: tests/stress. What it finds it shows
+# with the command that repeats it.
+stress() { # SEED
+  run clean "$build/tests/stress/stress" --seed "$1" --rounds 800 --seconds 150 --jobs 3 --tool "$faultshim" --shim "$shim" --victim "$victims/mixed"
+  echo "$output"
+  [ "$status" -eq 0 ]
+  [[ ${lines[0]} =~ ^([0-9]+)\ rounds,\ 0\ failed\;\ .*\ ([0-9]+)\ refused\ with\ file\ and\ line$ ]]
+  # a machine that is slow does fewer, and no machine does none
+  [ "${BASH_REMATCH[1]}" -ge 100 ] && [ "${BASH_REMATCH[2]}" -ge 100 ]
+  if [ "${BASH_REMATCH[1]}" -eq 800 ]; then
+    # each family met faults, each fault some call, and replays were made
+    if grep -E '^(family|fault) [a-z-]+ 0$' <<<"$output"; then return 1; fi
+    [[ $output =~ ,\ ([0-9]+)\ replays, ]] && [ "${BASH_REMATCH[1]}" -ge 80 ]
+  fi
+}
+
+@test "eight-hundred-profiles-by-chance-break-nothing" {
+  stress 101
+}
+@test "eight-hundred-more-profiles-by-chance-break-nothing" {
+  stress 102
+}
+@test "and-eight-hundred-more-break-nothing" {
+  stress 103
+}
+@test "and-the-last-eight-hundred-break-nothing" {
+  stress 104
 }
