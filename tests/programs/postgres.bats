@@ -118,5 +118,5 @@ END
   done
 }
 recovered() {
-  clean timeout 10 "${psql[@]}" -c 'select 1' && grep -q 'all server processes terminated; reinitializing' $where.log
+  clean timeout 10 "${psql[@]}" -c 'select 1' && grep -q 'all server processes terminated; reinitializing' "$where.log"
 }

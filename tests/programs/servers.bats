@@ -141,3 +141,100 @@ END
   [ "$(faults nginx.trace | wc -l)" -gt 10 ]
   fs verify -q nginx.trace
 }
+
+has_new_worker() { # LOG
+  [ "$(grep -c 'New worker' "$1")" -ge 2 ]
+}
+
+# A master and its worker of four threads, which changes its root and its user where it may.
+@test "haproxy-works-as-without-the-shim" {
+  local how i back
+  port=$(free_port)
+  back=$(free_port)
+  mkdir jail
+  for how in bare shimmed; do
+    cat >haproxy.cfg <<END
+global
+  nbthread 4
+  stats socket $place/$how.sock mode 600
+$([ "$(id -u)" -eq 0 ] && printf '  chroot %s/jail\n  user nobody\n  group nogroup\n' "$place")
+defaults
+  mode http
+  timeout connect 5s
+  timeout client 20s
+  timeout server 20s
+frontend front
+  bind 127.0.0.1:$port
+  http-response set-header X-Way through
+  default_backend servers
+backend servers
+  balance roundrobin
+  server one 127.0.0.1:$back check inter 200ms
+  server two 127.0.0.1:$back check inter 200ms
+listen origin
+  bind 127.0.0.1:$back
+  http-request return status 200 content-type text/plain lf-string "words %[path]\n"
+END
+    serve $how /usr/sbin/haproxy -W -db -f haproxy.cfg
+    {
+      for ((i = 0; i < 20; i++)); do clean curl -sS -i "http://127.0.0.1:$port/$i" "http://127.0.0.1:$port/again/$i"; done
+      clean curl -s --parallel "http://127.0.0.1:$port/many/[1-40]" 2>/dev/null | sort
+    } >$how.out 2>&1
+    clean python3 -c 'import socket, sys; s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1]); s.send(b"show stat\n")
+print(s.makefile().read().count("UP"))' "$place/$how.sock" >>$how.out
+    kill -USR2 "$(pgrep -o -g "$server" -x haproxy)" # a new worker
+    wait_for 20 has_new_worker $how.log || { cat $how.log && return 1; }
+    wait_for 20 clean curl -sSf -o after "http://127.0.0.1:$port/after"
+    cat after >>$how.out
+    stop TERM
+  done
+  diff bare.out shimmed.out
+  [ "$(grep -c '^words' bare.out)" -eq 81 ] && [ "$(grep -ci '^x-way: through' bare.out)" -eq 40 ]
+  fs verify -q shimmed.trace
+  # the master and two workers; it is itself started anew, and what it had counted with it
+  [ "$(fs log --json --events --faults shimmed.trace | jq -r 'select(.event == "process") | .pid' | sort -u | wc -l)" -eq 3 ]
+}
+
+# Each connection has a process of its own; before the client is known it is shut into an empty root, as another user, with few system
+# calls left to it.
+@test "sshd-works-as-without-the-shim" {
+  local how i at
+  needs_root "sshd gives its children another user and another root"
+  mkdir -p /run/sshd # compiled in
+  port=$(free_port)
+  clean ssh-keygen -q -t ed25519 -N '' -f host
+  clean ssh-keygen -q -t ed25519 -N '' -f key
+  cp key.pub authorized
+  head -c 2000000 /dev/urandom >file
+  cat >sshd_config <<END
+Port $port
+ListenAddress 127.0.0.1
+HostKey $place/host
+AuthorizedKeysFile $place/authorized
+PidFile none
+StrictModes no
+UsePAM no
+PasswordAuthentication no
+PermitRootLogin prohibit-password
+Subsystem sftp internal-sftp
+END
+  at=(-F none -p "$port" -o BatchMode=yes -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR
+    -o IdentitiesOnly=yes -o KexAlgorithms=curve25519-sha256)
+  for how in bare shimmed; do
+    serve $how /usr/sbin/sshd -D -e -f "$place/sshd_config"
+    {
+      for ((i = 0; i < 3; i++)); do clean ssh "${at[@]}" -i key root@127.0.0.1 "echo words $i; id -u; exit $i" </dev/null || echo "status $?"; done
+      clean ssh "${at[@]}" -i key root@127.0.0.1 'sha256sum; echo done' <file
+      clean ssh "${at[@]}" -i key -tt root@127.0.0.1 'tty >/dev/null && echo terminal' </dev/null | tr -d '\r'
+      printf 'cd %s\nget file got\nput got back\nbye\n' "$place" | clean sftp -b - "${at[@]/-p/-P}" -i key root@127.0.0.1 >/dev/null && cmp file back && echo same
+      rm -f got back
+      clean ssh "${at[@]}" -i host root@127.0.0.1 true </dev/null || echo refused
+    } >$how.out 2>&1
+    stop TERM
+  done
+  diff bare.out shimmed.out
+  [ "$(grep -cE '^(words [012]|0|status [12]|done|terminal|same|.*Permission denied.*|refused)$' bare.out)" -eq 13 ] || { cat bare.out && return 1; }
+  ! grep -iE 'sandbox|fatal|signal 31' shimmed.log
+  fs verify -q shimmed.trace
+  [ "$(fs log --json shimmed.trace | jq -r .process | sort -u | wc -l)" -ge 8 ]
+}
