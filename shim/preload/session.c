@@ -315,6 +315,15 @@ static void rewrite_env(char **env) {
             *env = session_env;
 }
 
+/* Nobody is there at the end of the run to put back what is lost: only this fault does. */
+static bool some_rule_evicts(const struct fsh_profile *profile) {
+    for (unsigned i = 0; i < profile->n_rules; i++)
+        for (unsigned k = 0; k < profile->rules[i].n_faults; k++)
+            if (profile->rules[i].faults[k].kind == FAULT_EVICT)
+                return true;
+    return false;
+}
+
 static int create(char **env, const char *profile_name) {
     enum {
         TEXT = FSH_PROFILE_MAX,
@@ -357,7 +366,7 @@ static int create(char **env, const char *profile_name) {
     params.trace_mode = profile->options.trace;
     params.trace_limit = profile->options.trace_limit;
     params.shared_keys = fsh_shim.plan->needs_shared_keys;
-    params.journal = fsh_shim.plan->loses_data;
+    params.journal = fsh_shim.plan->loses_data && some_rule_evicts(profile);
     params.connections = fsh_shim.plan->limits_connections;
     const char *trace = fsh_env(env, "FAULTSHIM_TRACE");
     if (fsh_path_absolute(path, params.cwd.len ? cwd : "/", trace && *trace ? trace : "faultshim.trace") < 0)

@@ -85,6 +85,10 @@ waits() {
   waits_under 2000 500 1900 drift:rate=4,clock=all wait:sleep wait:alarm
 }
 
+@test "alarm-and-sleep-of-whole-seconds-go-by-a-slow-clock" {
+  waits_under 1000 2000 9000 drift:rate=0.5,clock=all $(waits alarm sleep)
+}
+
 @test "what-is-left-of-a-sleep-is-told-in-the-programs-time" {
   local rate
   for rate in 4 0.5; do

@@ -682,6 +682,18 @@ except OSError: pass'
   holds data "D9 A8991"
 }
 
+@test "fsync-fail-without-the-command-loses-nothing-but-by-evict" {
+  local words=(open:data write:0:4:A sync write:0:4:B sync show show)
+  printf '%s\n' '[rule r]' 'calls = fsync' 'nth = 2' 'fault = fsync-fail' >p.ini
+  clean LD_PRELOAD="$shim" FAULTSHIM_PROFILE=p.ini FAULTSHIM_SEED=1 /usr/bin/python3 "$BATS_FILE_TMPDIR/store.py" "${words[@]}" >said
+  diff said <(printf '%s\n' "sync ok" "sync Input/output error" "live BBBB" "live BBBB")
+  [ "$(stat -c %b faultshim.trace)" -lt 20000 ]
+  printf '%s\n' '[rule e]' 'calls = pread' 'nth = 2' 'fault = evict' >>p.ini
+  rm -f data faultshim.trace
+  clean LD_PRELOAD="$shim" FAULTSHIM_PROFILE=p.ini FAULTSHIM_SEED=1 /usr/bin/python3 "$BATS_FILE_TMPDIR/store.py" "${words[@]}" >said
+  diff said <(printf '%s\n' "sync ok" "sync Input/output error" "live BBBB" "live AAAA")
+}
+
 @test "fsync-fail-without-room-in-its-journal-says-so" {
   fs run -s 1 -r 'calls=fsync nth=1 fault=fsync-fail' -- /usr/bin/python3 -c '
 import os
