@@ -3,6 +3,8 @@
  *
  * A strategy says which run comes next, workers make the runs, and everything that was learned stands in a folder before the next
  * run is given out: a run that stands there is never made again. */
+#include <ctype.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -190,9 +192,9 @@ static bool is_sensible(struct fsh_explore *e) {
         e->strategy = (struct fsh_strategy){.kind = e->strategy.kind,
                                             .every_line = e->strategy.every_line,
                                             .from = 1,
-                                            .to = e->budget ? 0
-                                                  : e->most ? e->most
-                                                            : SEEDS};
+                                            .to = e->most     ? e->most
+                                                  : e->budget ? 0
+                                                              : SEEDS};
     return fsh_shard_read(e->shard_option, &e->strategy.shard);
 }
 
@@ -289,13 +291,24 @@ static bool has_exploration(const struct fsh_explore *e) {
     return snprintf(path, sizeof path, "%s/explore.json", e->folder) < PATH_MAX && access(path, F_OK) == 0;
 }
 
-/* Findings that had gone are looked at again: what was mended may break again. */
-static bool name_all_findings(const struct fsh_explore *e) {
-    char *const argv[] = {"sh", "-c",
-                          "cd \"$0/findings\" 2>/dev/null || exit 0; for f in *.gone; do [ -d \"$f\" ] && mv -- \"$f\" "
-                          "\"${f%.gone}\"; done; rm -rf .[0-9]*; :",
-                          (char *)(uintptr_t)e->folder, NULL};
-    return fsh_command(argv) == 0;
+/* What a worker had not handed over when it was killed goes. With `again`, findings that had gone come back, to be looked at: what
+ * was mended may break. Nobody else is at it: the lock is ours. */
+static void tidy_findings(const struct fsh_explore *e, bool again) {
+    char folder[PATH_MAX + 16], path[2 * PATH_MAX], name[2 * PATH_MAX];
+    snprintf(folder, sizeof folder, "%s/findings", e->x.path);
+    DIR *dir = opendir(folder);
+    for (struct dirent *entry; dir && (entry = readdir(dir));) {
+        size_t n = strlen(entry->d_name);
+        bool gone = n > 5 && !strcmp(entry->d_name + n - 5, ".gone");
+        snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
+        snprintf(name, sizeof name, "%s/%.*s", folder, (int)(n > 5 ? n - 5 : 0), entry->d_name);
+        if (*entry->d_name == '.' && isdigit((unsigned char)entry->d_name[1]))
+            fsh_remove_folder(path);
+        else if (again && gone && rename(path, name) != 0)
+            fsh_warn("%s: %s", name, strerror(errno));
+    }
+    if (dir)
+        closedir(dir);
 }
 
 static bool open_again(struct fsh_explore *e) {
@@ -315,7 +328,9 @@ static bool go_on(struct fsh_explore *e) {
     const char *other = fsh_asked_difference(&e->asked, &e->x.asked);
     if (!other && (e->asked.shard != e->x.asked.shard || e->asked.shards != e->x.asked.shards))
         other = "shard";
-    if (other)
+    if (!other)
+        tidy_findings(e, false);
+    else
         fsh_warn("%s is an exploration with another %s; ask the same as then, or start again without --resume", e->folder, other);
     return !other;
 }
@@ -327,8 +342,10 @@ static bool start_anew(struct fsh_explore *e) {
     bool old = has_exploration(e);
     if (old && !open_again(e)) /* somebody may be at it, or it is something else */
         return false;
-    if (old)
+    if (old) {
+        tidy_findings(e, true);
         fsh_exploration_close(&e->x);
+    }
     for (unsigned i = 0; old && i < 3; i++)
         if (snprintf(path, sizeof path, "%s/%s", e->folder, files[i]) < PATH_MAX)
             unlink(path);
@@ -340,7 +357,7 @@ static bool start_anew(struct fsh_explore *e) {
 }
 
 static bool open_folder(struct fsh_explore *e) {
-    if (!name_all_findings(e) || !(e->resume ? go_on(e) : start_anew(e)))
+    if (!(e->resume ? go_on(e) : start_anew(e)))
         return false;
     snprintf(e->findings, sizeof e->findings, "%.*s/findings", PATH_MAX - 64, e->x.path);
     if (mkdir(e->findings, 0700) != 0 && errno != EEXIST) {
@@ -348,6 +365,7 @@ static bool open_folder(struct fsh_explore *e) {
         return false;
     }
     e->runs.findings = e->findings;
+    e->runs.folder = e->x.path;
     e->tally.known = e->x.n_runs;
     for (size_t i = 0; i < e->x.n_findings; i++)
         fsh_idmap_put(&e->runs.found, strtoull(e->x.findings[i].id, NULL, 16), 1);
@@ -555,7 +573,7 @@ static bool is_over(struct fsh_explore *e) {
         t->stopped = "by a finding";
     else if (e->budget && fsh_monotonic() - t->started >= e->budget)
         t->stopped = "by --budget";
-    else if (e->most && e->x.n_runs + e->crew.busy >= e->most && !by_seed(e))
+    else if (e->most && e->x.n_runs + e->crew.busy >= e->most && (e->has_range || !by_seed(e)))
         t->stopped = "by --runs";
     return t->stopped;
 }

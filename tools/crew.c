@@ -23,7 +23,7 @@
 #include "swarm.h"
 #include "trace_open.h"
 
-enum { MESSAGE_MOST = 256 << 20, PATIENCE_MS = 3000 };
+enum { MESSAGE_MOST = 256 << 20, OUTPUT_MOST = 64 << 20, PATIENCE_MS = 3000 };
 
 uint64_t fsh_point_of(const struct fsh_spot *spot) {
     const char *call = fsh_calls[spot->call].name;
@@ -204,7 +204,7 @@ static int make_run(struct worker *w, const struct fsh_task *task, struct attemp
     if (crash || open)
         fsh_crash_watch(crash ? crash : &a->watch, &a->run, open);
     unlink(w->output);
-    int status = good && fsh_place_prepare(runs->copy ? w->place : NULL, runs->setup) ? 0 : EXIT_TROUBLE;
+    int status = good && fsh_place_prepare(runs->copy ? w->place : NULL, runs->folder, runs->setup) ? 0 : EXIT_TROUBLE;
     if (!status)
         status = fsh_run_prepare(&a->run);
     if (!status)
@@ -405,6 +405,14 @@ static bool serve(struct worker *w, const struct fsh_task *task) {
     return good;
 }
 
+/* A program that talks without end would fill the disk, or memory: its output begins anew. */
+static void limit_output(void *arg) {
+    const struct worker *w = arg;
+    struct stat st;
+    if (stat(w->output, &st) == 0 && st.st_size > OUTPUT_MOST && truncate(w->output, 0) != 0)
+        fsh_warn("%s: %s", w->output, strerror(errno));
+}
+
 /* --- the worker --- */
 
 static _Noreturn void work(struct fsh_runs *runs, unsigned number, int socket, pid_t parent) {
@@ -416,8 +424,14 @@ static _Noreturn void work(struct fsh_runs *runs, unsigned number, int socket, p
     snprintf(w.trace, sizeof w.trace, "%s/%u.trace", runs->work, number);
     snprintf(w.output, sizeof w.output, "%s/%u.out", runs->work, number);
     snprintf(w.place, sizeof w.place, "%s/%u", runs->work, number);
-    w.base = (struct fsh_run){
-        .argv = runs->argv, .timeout = runs->timeout, .trace = w.trace, .output = w.output, .alone = true, .childless = true};
+    w.base = (struct fsh_run){.argv = runs->argv,
+                              .timeout = runs->timeout,
+                              .trace = w.trace,
+                              .output = w.output,
+                              .look = limit_output,
+                              .look_arg = &w,
+                              .alone = true,
+                              .childless = true};
     if (runs->loaded->profile.options.doors != DOORS_SYMBOLS)
         w.base.sites = fsh_site_maps();
     if (fsh_run_find(&w.base) || fsh_run_library(&w.base))

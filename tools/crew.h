@@ -24,6 +24,7 @@ struct fsh_runs {
     const char *usual; /* what the run without faults leaves open, for fsh_judge_leaks; NULL in that run */
     uint64_t timeout;
     const char *work;       /* folder for what comes and goes */
+    const char *folder;     /* of the exploration: not in copies of the working directory */
     const char *findings;   /* folder for what is kept */
     struct fsh_idmap known; /* points that need not be told any more */
     struct fsh_idmap told;  /* points whose call stacks need not be told any more */

@@ -10,8 +10,8 @@ int fsh_command(char *const argv[]);
 void fsh_remove_folder(const char *path);
 /* A new folder in `parent` or, with NULL, in TMPDIR or /tmp. False after a message. */
 bool fsh_make_folder(char *out, unsigned size, const char *parent);
-/* Makes `copy` (NULL: none) of the working directory and goes there; then runs the shell command `setup` (NULL: none). False after
- * a message. */
-bool fsh_place_prepare(const char *copy, const char *setup);
+/* Makes `copy` (NULL: none) of the working directory, without the folder `except` in it (NULL: whole), and goes there; then runs
+ * the shell command `setup` (NULL: none). False after a message. */
+bool fsh_place_prepare(const char *copy, const char *except, const char *setup);
 
 #endif

@@ -246,8 +246,10 @@ static _Noreturn void become_program(const struct fsh_run *run, const struct sig
         fsh_run_mute();
     if (run->output)
         keep_output(run->output);
-    if (run->childless) /* who would end it? */
+    if (run->childless) { /* who would end it? and what it sends to its group must not end us */
         prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+        setpgid(0, 0);
+    }
     if (fcntl(run->session.fd, F_SETFD, 0) == 0 && (!run->stopped || ptrace(PTRACE_TRACEME, 0, 0, 0) == 0))
         execvpe(run->program, run->argv, env);
     e = errno;

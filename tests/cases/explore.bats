@@ -311,3 +311,35 @@ made() {
   [ "$status" -eq 0 ]
   [[ $output == *"stopped by --budget"* ]]
 }
+
+@test "explore-is-not-ended-by-what-its-programs-do" {
+  echo hello >data
+  # a signal to the whole group of processes
+  # shellcheck disable=SC2016
+  run explore group --signal any -r 'calls=@file.read path=data fault=error:EIO' -- \
+    bash -c 'line=$(cat data); [ -n "$line" ] || kill -KILL 0; true'
+  [ "$status" -eq 1 ]
+  [[ $output == *"complete"*"SIGKILL after read = EIO"* ]]
+  # children that stay, each with a name that can be found
+  cp /bin/sleep lingerer
+  run explore lingers -r 'calls=@file.read path=data fault=error:EIO' -- bash -c './lingerer 97 & cat data; true'
+  [ "$status" -eq 0 ]
+  [ -z "$(pgrep -f "^./lingerer 97")" ]
+  # and one that leaves the session
+  run explore leaves -r 'calls=@file.read path=data fault=error:EIO' -- bash -c 'setsid ./lingerer 98 & cat data; true'
+  [ "$status" -eq 0 ]
+  [ -z "$(pgrep -f "^./lingerer 98")" ]
+}
+
+@test "explore-copies-the-directory-without-its-own-folder" {
+  mkdir inner
+  echo deep >inner/.hidden
+  # shellcheck disable=SC2016
+  run explore e --copy --exit 1 -r 'calls=@file.read path=.hidden fault=error:EIO' -- \
+    bash -c '[ ! -e e ] && [ "$(ls -A)" = inner ] && touch mine && exec cat inner/.hidden'
+  [ "$status" -eq 1 ]
+  [[ $output == *"exit 1 after read = EIO"* ]]
+  # nothing came back here
+  [ ! -e mine ]
+  [ -z "$(ls -d "$BATS_TEST_TMPDIR"/faultshim.* 2>/dev/null)" ]
+}
