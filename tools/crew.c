@@ -80,7 +80,7 @@ static void tell_stack(struct look *l, struct fsh_met *met, unsigned thread) {
     const struct fsh_site_info *site = fsh_reader_site(l->reader, met->spot.site);
     struct fsh_get get = {.p = site ? site->frames : NULL, .end = site ? site->end : NULL};
     for (; site && met->n_frames < site->n_frames && met->n_frames < FSH_DEPTH_MAX; met->n_frames++) {
-        struct fsh_site_frame frame = fsh_get_frame(&get);
+        struct fsh_stack_frame frame = fsh_get_frame(&get);
         const struct fsh_module_info *module = fsh_reader_module(l->reader, thread, frame.module);
         const struct fsh_text id = module ? module->build_id : (struct fsh_text){"", 0};
         const uint8_t id_len = (uint8_t)(id.len < 255 ? id.len : 0);

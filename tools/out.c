@@ -119,7 +119,7 @@ static bool is_no_xml(const unsigned char *p, unsigned len) {
 
 void fsh_put_xml(FILE *out, const char *text) {
     for (const unsigned char *p = (const unsigned char *)text; *p;) {
-        unsigned len = utf8_length(p);
+        unsigned len = fsh_utf8_length(p);
         if (is_no_xml(p, len))
             fputs("\xef\xbf\xbd", out);
         else if (strchr("<>&\"\r\n\t", *p))
