@@ -184,6 +184,11 @@ static struct fsh_facts facts_of(const struct work *w, const struct fsh_decision
                               .size = d->size};
 }
 
+/* A fault that goes by what happened before: what it let pass is known where it fired, from its record. */
+static bool has_state(const struct fsh_rule *rule) {
+    return fsh_fault_has_state(rule->faults[0].kind);
+}
+
 /* It was met again in the file, where a fault of this rule or of another one had left it. */
 static bool is_met_again(const struct work *w, const struct fsh_decision *f) {
     return f->flags & FAULT_STUCK && fsh_fault_stays(w->profile->rules[f->rule].faults[0].kind);
