@@ -355,12 +355,12 @@ under_symbols() { # RULE OPERATION...
 @test "early-ends-a-wait-as-its-manual-page-lets-it-end" {
   local kind rule="calls=$early_calls fault=early:10%..40% times=2"
   for kind in "${interruptible[@]}"; do
-    run under "$rule" -- clocks "patient:$kind:120"
+    run under "$rule" -- clocks "patient:$kind:300"
     says "$kind EINTR EINTR timeout" || return 1
-    faults | jq -e -s 'length == 2 and all(.fault == "early" and .amount > 0 and .amount < 50000000) and .[0].amount >= 11000000'
+    faults | jq -e -s 'length == 2 and all(.fault == "early" and .amount > 0 and .amount <= 120000000)'
   done
   for kind in "${woken[@]}"; do
-    run under "$rule" -- clocks "patient:$kind:120"
+    run under "$rule" -- clocks "patient:$kind:300"
     says "$kind woken woken timeout" || return 1
   done
   # a mutex ends a wait by its time alone
@@ -373,15 +373,15 @@ under_symbols() { # RULE OPERATION...
 @test "early-is-the-same-at-symbols-and-under-other-clocks" {
   local kind
   for kind in "${interruptible[@]}"; do
-    run under_symbols "calls=$early_calls fault=early:10%..40% times=1" "patient:$kind:60"
+    run under_symbols "calls=$early_calls fault=early:10%..40% times=1" "patient:$kind:200"
     says "$kind EINTR timeout" || return 1
   done
   for kind in "${woken[@]}"; do
-    run under_symbols "calls=$early_calls fault=early:10%..40% times=1" "patient:$kind:60"
+    run under_symbols "calls=$early_calls fault=early:10%..40% times=1" "patient:$kind:200"
     says "$kind woken timeout" || return 1
   done
   for kind in poll select cond sem cond-mono; do
-    run under 'calls=@time.read fault=skew:1h' "calls=$early_calls fault=early:10%..40% times=1" -- clocks read "patient:$kind:60"
+    run under 'calls=@time.read fault=skew:1h' "calls=$early_calls fault=early:10%..40% times=1" -- clocks read "patient:$kind:200"
     [[ $output == "read ok"$'\n'"$kind "@(EINTR|woken)" timeout" ]] || { echo "$output" && return 1; }
   done
 }
@@ -391,7 +391,7 @@ under_symbols() { # RULE OPERATION...
   [ "$status" -eq 125 ]
   [[ $output == *"pthread_mutex_timedlock never ends before its time, by its manual page; write any-errno = yes"* ]]
   for kind in mutex mutex-clock rdlock wrlock join mtx; do
-    run under 'calls=@time.wait fault=early:10% times=1 any-errno=yes' -- clocks "patient:$kind:60"
+    run under 'calls=@time.wait fault=early:10% times=1 any-errno=yes' -- clocks "patient:$kind:200"
     says "$kind timeout too early" || return 1
   done
 }
@@ -411,9 +411,9 @@ assert select.select([r], [], []) == ([r], [], [])'
 }
 
 @test "early-waits-are-recomputed-and-replayed" {
-  run under "calls=$early_calls fault=early:10%..40% times=3" -- clocks patient:poll:60 patient:sem:60 patient:cond:60
+  run under "calls=$early_calls fault=early:10%..40% times=3" -- clocks patient:poll:300 patient:sem:100 patient:cond:100
   says "poll EINTR EINTR EINTR timeout" "sem timeout" "cond timeout"
   fs verify -q
-  run fs replay -q -- "$victims/clocks" patient:poll:60 patient:sem:60 patient:cond:60
+  run fs replay -q -- "$victims/clocks" patient:poll:300 patient:sem:100 patient:cond:100
   says "poll EINTR EINTR EINTR timeout" "sem timeout" "cond timeout"
 }

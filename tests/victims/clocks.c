@@ -384,10 +384,11 @@ static int end_of_wait(const char *kind, int64_t ns) {
 static void wait_patiently(const char *kind, int64_t ns) {
     int64_t end = now(CLOCK_MONOTONIC) + ns;
     printf("%s", kind);
-    for (int64_t left; (left = end - now(CLOCK_MONOTONIC)) > 0;) {
-        int e = end_of_wait(kind, left);
+    for (int e = 0; e != ETIMEDOUT;) {
+        const int64_t left = end - now(CLOCK_MONOTONIC), least = 1000000;
+        e = end_of_wait(kind, left > least ? left : least);
         printf(" %s", e == ETIMEDOUT ? "timeout" : e == EINTR ? "EINTR" : e == 0 ? "woken" : "failed");
-        if (e == ETIMEDOUT)
+        if (e < 0)
             break;
     }
     printf(now(CLOCK_MONOTONIC) < end ? " too early\n" : "\n");
