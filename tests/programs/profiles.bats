@@ -291,3 +291,65 @@ for i in range(30):
 print(bad)'
   [ "$output" -ge 1 ] && [ "$output" -le 25 ]
 }
+
+# --- by rate ---
+
+@test "basic-redis-answers-everything-and-loses-nothing" {
+  local port i
+  port=$(free_port)
+  background redis.log "$faultshim" run -q -s 1 -p basic -o redis.trace -- /usr/bin/redis-server --port "$port" --bind 127.0.0.1 --save '' \
+    --appendonly yes --appendfsync everysec --dir "$place"
+  wait_for 20 listens "$port"
+  for ((i = 1; i <= 500; i++)); do echo "set key$i value$i"; done | clean redis-cli -p "$port" >answers
+  [ "$(grep -c OK answers)" -eq 500 ]
+  [ "$(clean redis-cli -p "$port" get key321)" = value321 ]
+  clean redis-cli -p "$port" shutdown || true
+  wait_for 20 gone "$server"
+  [ "$(faults redis.trace | wc -l)" -ge 3 ]
+  background again.log /usr/bin/redis-server --port "$port" --bind 127.0.0.1 --save '' --appendonly yes --dir "$place"
+  wait_for 20 listens "$port"
+  [ "$(clean redis-cli -p "$port" dbsize)" = 500 ]
+}
+
+# --- by course, measured on transactions of SQLite: their numbers are those of the lines ---
+
+# Which rows could not be written, under a profile: missing PROFILE ROWS; the file is whole in any case.
+missing() {
+  inserts 0 | sqlite "$1.db"
+  inserts "$2" | sed 1d >script.sql
+  with "$1" /usr/bin/sqlite3 "$1.db" <script.sql # standard input is left alone
+  [ "$status" -lt 120 ]
+  [ "$(sqlite "$1.db" 'pragma integrity_check')" = ok ]
+  grep -oE 'near line [0-9]+' <<<"$output" | grep -oE '[0-9]+' | sort -n -u
+}
+
+@test "gradual-degradation-sqlite-fails-more-and-more" {
+  missing gradual-degradation 400 >failed
+  # well at first, then now and then, then mostly
+  [ "$(awk '$1 <= 50' failed | wc -l)" -eq 0 ]
+  [ "$(awk '$1 > 50 && $1 <= 200' failed | wc -l)" -lt "$(awk '$1 > 250' failed | wc -l)" ]
+  [ "$(sqlite gradual-degradation.db 'select count(*) from t')" -ge 50 ]
+}
+
+@test "sudden-failure-sqlite-writes-nothing-any-more" {
+  missing sudden-failure 300 >failed
+  # from the first that failed all did
+  diff failed <(seq "$(head -n 1 failed)" 300)
+  [ "$(sqlite sudden-failure.db 'select count(*) from t')" -eq $(($(head -n 1 failed) - 1)) ]
+}
+
+@test "intermittent-sqlite-fails-now-and-then-and-goes-on" {
+  missing intermittent 300 >failed
+  [ "$(wc -l <failed)" -ge 5 ] && [ "$(wc -l <failed)" -le 150 ]
+  # between the bad moments all is well
+  [ "$(awk '$1 - last > 20 { n++ } { last = $1 } END { print n + 0 }' failed)" -ge 3 ]
+}
+
+@test "cascading-sqlite-meets-one-trouble-after-the-other" {
+  missing cascading 400 >failed
+  [ "$(wc -l <failed)" -ge 10 ]
+  grep -q 'disk I/O error' <<<"$output"
+  faults | jq -r .rule >rules
+  [ "$(head -n 1 rules)" = cascading-slow-disk ]
+  grep -q cascading-writes rules && grep -q cascading-memory rules
+}
