@@ -204,7 +204,7 @@ static void save(const struct stress *s, const struct round *r) {
 
 /* Half of them with the command, half with nothing but the library. */
 static bool run(const struct stress *s, const struct round *r, struct ending *ending) {
-    char profile[96], trace[96], patience[16], home[96], preload[600], in_profile[120], in_trace[120];
+    char profile[96], trace[96], patience[16], home[96], preload[600], in_profile[120], in_trace[120], library[600];
     path_of(profile, sizeof profile, s, "p.ini");
     path_of(trace, sizeof trace, s, "trace");
     snprintf(patience, sizeof patience, "%u", r->patience);
@@ -212,13 +212,14 @@ static bool run(const struct stress *s, const struct round *r, struct ending *en
     snprintf(preload, sizeof preload, "LD_PRELOAD=%s", s->shim);
     snprintf(in_profile, sizeof in_profile, "FAULTSHIM_PROFILE=%s", profile);
     snprintf(in_trace, sizeof in_trace, "FAULTSHIM_TRACE=%s", trace);
+    snprintf(library, sizeof library, "FAULTSHIM_LIBRARY=%s", s->shim);
     char *what = (char *)(r->steady ? "steady" : "3");
     char *by_tool[] = {(char *)s->tool, (char *)"run", (char *)"-q", (char *)"--expect=any", (char *)"-p",
                        profile,         (char *)"-o",  trace,        (char *)"--",           (char *)s->victim,
                        patience,        what,          NULL};
     char *by_itself[] = {(char *)s->victim, patience, what, NULL};
     char *env[] = {
-        (char *)"PATH=/usr/bin:/bin", (char *)"LANG=C.UTF-8", home, r->bare ? preload : NULL, in_profile, in_trace, NULL};
+        (char *)"PATH=/usr/bin:/bin", (char *)"LANG=C.UTF-8", home, library, r->bare ? preload : NULL, in_profile, in_trace, NULL};
     unlink(trace);
     bool ended = start(s, r->bare ? by_itself : by_tool, env, ending);
     if (!r->bare && ending->status > 128) /* as the command tells a signal */
@@ -232,7 +233,9 @@ static bool tool(const struct stress *s, struct round *r, const char *command, i
     path_of(again, sizeof again, s, "again");
     char *verify[] = {(char *)s->tool, (char *)command, (char *)"-q", trace, NULL};
     char *replay[] = {(char *)s->tool, (char *)command, (char *)"-q", (char *)"-o", again, trace, NULL};
-    char *env[] = {(char *)"PATH=/usr/bin:/bin", (char *)"LANG=C.UTF-8", NULL};
+    char library[600];
+    snprintf(library, sizeof library, "FAULTSHIM_LIBRARY=%s", s->shim);
+    char *env[] = {(char *)"PATH=/usr/bin:/bin", (char *)"LANG=C.UTF-8", library, NULL};
     struct ending ending;
     bool is_replay = !strcmp(command, "replay"), ended = start(s, is_replay ? replay : verify, env, &ending);
     if (ended && (is_replay ? ending.status != bad && ending.status != 125 && !(ending.signal) : ending.status == 0))
@@ -357,6 +360,14 @@ static void sum_up(struct stress *s, const struct stress *job) {
         s->by_family[i] += job->by_family[i];
 }
 
+/* Runs have folders of their own. */
+static char *whole(const char *path) {
+    char *p = realpath(path, NULL);
+    if (!p)
+        trouble(path);
+    return p;
+}
+
 static void take_options(struct stress *s, int argc, char **argv) {
     static const struct option options[] = {{"seed", 1, 0, 's'},
                                             {"from", 1, 0, 'f'},
@@ -395,13 +406,13 @@ static void take_options(struct stress *s, int argc, char **argv) {
             s->show = true;
             break;
         case 'T':
-            s->tool = optarg;
+            s->tool = whole(optarg);
             break;
         case 'S':
-            s->shim = optarg;
+            s->shim = whole(optarg);
             break;
         case 'V':
-            s->victim = optarg;
+            s->victim = whole(optarg);
             break;
         default:
             exit(2);
