@@ -346,6 +346,11 @@ static int check_state(const struct fsh_rule *rule, const struct selection *sele
                           "%s goes by what happened before, and can't be one of several faults of a rule; "
                           "write a rule of its own for it",
                           name);
+        if (spec->kind == FAULT_CORRUPT && spec->where == CORRUPT_AT_REST && !rule->path.n)
+            return refuse(error, rule, spec->line,
+                          "corrupt at-rest damages files for good, and rule %s may meet any of the machine; write path = PATTERN, "
+                          "as in path = /var/lib/app/*.db",
+                          rule->name);
         if (fsh_fault_stays(spec->kind) && rule->sticky != STICKY_NO)
             return refuse(error, rule, spec->line, "%s stays by itself until it is mended; leave sticky out", name);
         if (fsh_fault_keeps_time(spec->kind) && rule->n_faults > 1)

@@ -337,7 +337,7 @@ END
   bare say on:file write:1000
   touch -d '2001-02-03' data
   # what is read is damaged, stays damaged, and shows in a mapping that stood before
-  run_say 'calls=read nth=1 fault=corrupt:at-rest,bits=3' on:file map mapped read:1000 mapped content
+  run_say 'calls=read nth=1 path=data fault=corrupt:at-rest,bits=3' on:file map mapped read:1000 mapped content
   says "mapped 1000" "read 1000 bits=3 bytes=3 zeros=0" "mapped 1000 bits=3 bytes=3 zeros=0" "content 1000 bits=3 bytes=3 zeros=0"
   [ "$(date -r data +%Y)" -eq 2001 ]
   faults | jq -e '.fault == "corrupt" and .amount == 3'
@@ -349,10 +349,10 @@ END
   run_say 'calls=mmap path=**/data fault=corrupt:at-rest,bits=2' on:file map mapped
   says "mapped 1000 bits=2 bytes=2 zeros=0"
   rm data
-  run_say 'calls=write fault=corrupt:at-rest,zero' on:file write:300 content
+  run_say 'calls=write path=data fault=corrupt:at-rest,zero' on:file write:300 content
   says_like "write 300" "content 300 bits=* bytes=300 zeros=300"
   rm data
-  run_say 'calls=fsync fault=corrupt:at-rest,junk' on:file write:5000 fsync content
+  run_say 'calls=fsync path=data fault=corrupt:at-rest,junk' on:file write:5000 fsync content
   [[ $output =~ content\ 5000\ bits=[0-9]+\ bytes=5[01][0-9]\  ]]
 }
 

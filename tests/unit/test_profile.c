@@ -319,6 +319,7 @@ static const struct {
     {"[rule a]\ncalls = read\nfault = seeded\n", 3, "seeded can't act on read"},
     {"[rule a]\ncalls = malloc\nfault = fill byte=256\n", 3, "'256' is no byte"},
     {"[rule a]\ncalls = calloc\nfault = fill\n", 3, "fill can't act on calloc"},
+    {"[rule a]\ncalls = read\nfault = corrupt at-rest\n", 3, "corrupt at-rest damages files for good"},
     {"[rule a]\ncalls = mremap\nfault = corrupt at-rest\n", 3, "corrupt at-rest can't act on mremap"},
     {FAULT("corrupt bits=0\n"), 3, "bits=0 changes nothing; write 1 or more"},
     {FAULT("corrupt bits=many\n"), 3, "bits 'many' is no whole number"},
