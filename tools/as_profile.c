@@ -633,7 +633,12 @@ bool fsh_exact_read(struct fsh_exact_profile *out, const struct fsh_reader *read
     m->out = out;
     m->wanted = wanted;
     m->arg = arg;
-    bool good = fsh_load_trace(&m->loaded, reader, path) && make(m);
+    bool loaded = fsh_reader_loads(reader) > 0;
+    if (loaded)
+        fsh_warn("%s: another profile was loaded into this run; its faults can't be written as rules of one, 'faultshim replay' "
+                 "brings them back",
+                 path);
+    bool good = !loaded && fsh_load_trace(&m->loaded, reader, path) && make(m);
     fsh_loaded_free(&m->loaded);
     free(m->order);
     free(m->who);

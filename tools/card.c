@@ -112,7 +112,7 @@ void fsh_card_judge(struct fsh_card *card, const struct fsh_expected *expected) 
     const struct fsh_run *run = card->run;
     enum fsh_expect expect = expected->faults;
     int status = fsh_run_status(run);
-    card->can_inject = fsh_loaded_can_inject(run->loaded);
+    card->can_inject = fsh_loaded_can_inject(run->loaded) || fsh_reader_loads(card->reader);
     card->vacuous = card->faults == 0 && card->can_inject;
     card->status = status;
     if (run->end == END_TIMEOUT)
@@ -178,22 +178,26 @@ static void show_end(const struct fsh_card *card) {
     fputc('\n', card->out);
 }
 
-static void show_rules(const struct fsh_card *card) {
+/* Of a rule that the run began with: why it could do nothing. */
+static const char *why_silent(const struct fsh_card *card, unsigned number) {
     const struct fsh_profile *profile = &card->run->loaded->profile;
+    const struct fsh_rule *rule = number < profile->n_rules ? &profile->rules[number] : NULL;
+    if (rule && !rule->enabled)
+        return " (not enabled)";
+    if (rule && !rule->in_run)
+        return " (not in this run: see active)";
+    return card->fired[number] ? "" : card->totals.considered[number] ? " - never fired" : " - never matched a call";
+}
+
+static void show_rules(const struct fsh_card *card) {
+    const unsigned n = fsh_reader_rules(card->reader);
     int width = 0;
-    for (unsigned i = 0; i < profile->n_rules; i++)
-        if ((int)strlen(profile->rules[i].name) > width)
-            width = (int)strlen(profile->rules[i].name);
-    for (unsigned i = 0; i < profile->n_rules; i++) {
-        const struct fsh_rule *rule = &profile->rules[i];
-        uint64_t considered = card->totals.considered[i], fired = card->fired[i];
-        const char *remark = !rule->enabled  ? " (not enabled)"
-                             : !rule->in_run ? " (not in this run: see active)"
-                             : fired         ? ""
-                             : considered    ? " - never fired"
-                                             : " - never matched a call";
-        line(card, "  rule %-*s considered %" PRIu64 ", fired %" PRIu64 "%s", width, rule->name, considered, fired, remark);
-    }
+    for (unsigned i = 0; i < n; i++)
+        if ((int)strlen(fsh_reader_rule_name(card->reader, i)) > width)
+            width = (int)strlen(fsh_reader_rule_name(card->reader, i));
+    for (unsigned i = 0; i < n; i++)
+        line(card, "  rule %-*s considered %" PRIu64 ", fired %" PRIu64 "%s", width, fsh_reader_rule_name(card->reader, i),
+             card->totals.considered[i], card->fired[i], why_silent(card, i));
 }
 
 static void show_fault(const struct fsh_card *card, const struct fsh_decision *d) {
@@ -306,11 +310,13 @@ static json_object *list_of(const char **v, unsigned n) {
 static json_object *rules_json(const struct fsh_card *card) {
     const struct fsh_profile *profile = &card->run->loaded->profile;
     json_object *list = json_object_new_array();
-    for (unsigned i = 0; i < profile->n_rules; i++) {
+    for (unsigned i = 0; i < fsh_reader_rules(card->reader); i++) {
         json_object *o = json_object_new_object();
-        put(o, "name", json_object_new_string(profile->rules[i].name));
-        put(o, "enabled", json_object_new_boolean(profile->rules[i].enabled));
-        put(o, "in_run", json_object_new_boolean(profile->rules[i].in_run));
+        put(o, "name", json_object_new_string(fsh_reader_rule_name(card->reader, i)));
+        if (i < profile->n_rules) {
+            put(o, "enabled", json_object_new_boolean(profile->rules[i].enabled));
+            put(o, "in_run", json_object_new_boolean(profile->rules[i].in_run));
+        }
         put(o, "considered", json_object_new_uint64(card->totals.considered[i]));
         put(o, "fired", json_object_new_uint64(card->fired[i]));
         json_object_array_add(list, o);

@@ -19,7 +19,7 @@ enum { ID_PID = 300, ID_TIMEOUT };
 
 static const struct fsh_option own_options[] = {
     {ID_PID, "pid", "PID", "the run that this process belongs to"},
-    {ID_TIMEOUT, "timeout", "DURATION", "how long 'wait' waits (status 124)"},
+    {ID_TIMEOUT, "timeout", "DURATION", "how long 'wait' waits (status 124), and 'load' for the processes (default 1s)"},
 };
 
 static const struct fsh_usage usage = {
@@ -31,12 +31,12 @@ static const struct fsh_usage usage = {
         "  list                   the runs of this user (default)\n"
         "  status                 rules, phases, counts\n"
         "  set intensity SHARE    multiply the probabilities of all rules\n"
-        "  set RULE KEY=VALUE...  probability=SHARE, times=N\n"
+        "  set RULE KEY=VALUE...  probability=SHARE, times=N, enabled=yes|no\n"
         "  disable RULE...        turn rules off; what they hold goes on\n"
         "  enable RULE...         turn them on again\n"
         "  reset [RULE...]        undo what was set, for rules or for all\n"
         "  phase NAME             begin a phase now\n"
-        "  load PROFILE           take over what another profile says of the same rules\n"
+        "  load PROFILE           put another profile in the place of the one that holds\n"
         "  mark TEXT              put a mark into the trace\n"
         "  wait RULE N            until the rule has fired N times",
     .common = COMMON_TRACE | COMMON_JSON | COMMON_QUIET,
@@ -50,8 +50,9 @@ struct ctl {
     struct fsh_lives lives;
     struct fsh_live opened;
     const struct fsh_live *live;
-    struct fsh_loaded loaded;
-    char **argv; /* the action's arguments */
+    struct fsh_loaded loaded;     /* all profiles of the run */
+    const struct fsh_loaded *now; /* the one that holds */
+    char **argv;                  /* the action's arguments */
     int argc;
 };
 
@@ -163,14 +164,16 @@ static bool is_over(const struct fsh_live *live) {
 
 /* --- names --- */
 
+/* Its number in the run; -1 after a message. */
 static int rule_named(const struct ctl *c, const char *name) {
+    const struct fsh_profile *profile = &c->now->profile;
     const char *known[FSH_RULES_MAX];
-    for (unsigned i = 0; i < c->loaded.profile.n_rules; i++) {
-        known[i] = c->loaded.profile.rules[i].name;
+    for (unsigned i = 0; i < profile->n_rules; i++) {
+        known[i] = profile->rules[i].name;
         if (!strcmp(name, known[i]))
-            return (int)i;
+            return (int)profile->rules[i].index;
     }
-    const char *near = fsh_nearest(name, strlen(name), known, c->loaded.profile.n_rules);
+    const char *near = fsh_nearest(name, strlen(name), known, profile->n_rules);
     fsh_warn(near ? "the run has no rule '%s'; did you mean '%s'?" : "the run has no rule '%s'; 'faultshim ctl status' names them",
              name, near);
     return -1;
@@ -178,11 +181,12 @@ static int rule_named(const struct ctl *c, const char *name) {
 
 /* Rules that were left out of the run can't be brought in: nothing counts their candidates. */
 static int changeable_rule(const struct ctl *c, const char *name) {
-    int rule = rule_named(c, name);
-    if (rule < 0 || c->loaded.profile.rules[rule].in_run)
-        return rule;
-    fsh_warn("rule %s was left out of this run (%s); start one that has it", name,
-             c->loaded.profile.rules[rule].enabled ? "by its active" : "enabled = no");
+    int number = rule_named(c, name);
+    const struct fsh_rule *rule = number < 0 ? NULL : fsh_loaded_rule(&c->loaded, (unsigned)number);
+    if (!rule || rule->in_run)
+        return number;
+    fsh_warn("rule %s was left out of this run (%s); load a profile that has it", name,
+             rule->enabled ? "by its active" : "enabled = no");
     return -1;
 }
 
@@ -199,7 +203,7 @@ struct now {
 };
 
 static void look(const struct ctl *c, struct now *now) {
-    const struct fsh_profile *profile = &c->loaded.profile;
+    const struct fsh_profile *profile = &c->now->profile;
     uint64_t time = fsh_session_coarse(&c->live->session);
     for (unsigned i = 0; i < profile->n_phases; i++) {
         now->standings[i] = fsh_phase_stands(&c->live->session, profile, i, time, UINT64_MAX);
@@ -212,7 +216,7 @@ static double share_of(uint64_t threshold) {
 }
 
 static uint64_t threshold_of(const struct ctl *c, unsigned rule) {
-    return fsh_rule_threshold_now(&c->live->session, &c->loaded.profile, &c->loaded.profile.rules[rule]);
+    return fsh_rule_threshold_now(&c->live->session, &c->now->profile, &c->now->profile.rules[rule]);
 }
 
 /* Of the marks that are kept, the oldest. */
@@ -230,7 +234,7 @@ static void put_position(const struct fsh_phase *phase, const struct fsh_standin
 }
 
 static void status_text(const struct ctl *c, const struct now *now) {
-    const struct fsh_profile *profile = &c->loaded.profile;
+    const struct fsh_profile *profile = &c->now->profile;
     const struct fsh_control *control = c->live->session.control;
     fputs("command   ", stdout);
     put_command(stdout, c->live);
@@ -242,13 +246,16 @@ static void status_text(const struct ctl *c, const struct now *now) {
     printf("decisions %" PRIu64 "\nfaults    %" PRIu64 "\nintensity %.4g%%\n", now->counts.decisions, now->counts.faults,
            100.0 * control->intensity / FSH_LEVEL_FULL);
     printf("changes   %u, met by %u of the threads\n", control->generation - 1, now->counts.met);
+    if (c->now->profile.load)
+        printf("profile   number %u of those that were loaded, at %.3fs\n", c->now->profile.load,
+               (double)control->load[c->now->profile.load - 1].time / 1e9);
     printf("\n%-24s %11s %12s %10s  %s\n", "rule", "probability", "considered", "fired", "set");
     for (unsigned i = 0; i < profile->n_rules; i++) {
-        uint32_t set = c->live->session.rules[i].set;
+        uint32_t set = c->live->session.rules[profile->rules[i].index].set;
         printf("%-24s %10.4g%% %12" PRIu64 " %10" PRIu64 " %s%s%s%s\n", profile->rules[i].name, 100 * share_of(threshold_of(c, i)),
-               now->counts.considered[i], now->counts.fired[i], set & CONTROL_OFF ? " disabled" : "",
-               set & CONTROL_CHANCE ? " probability" : "", set & CONTROL_TIMES ? " times" : "",
-               profile->rules[i].in_run ? "" : " not in this run");
+               now->counts.considered[profile->rules[i].index], now->counts.fired[profile->rules[i].index],
+               set & CONTROL_OFF ? " disabled" : "", set & CONTROL_CHANCE ? " probability" : "",
+               set & CONTROL_TIMES ? " times" : "", profile->rules[i].in_run ? "" : " not in this run");
     }
     if (profile->n_phases)
         printf("\n%-24s %11s %8s  %s\n", "phase", "intensity", "begun", "position");
@@ -270,22 +277,23 @@ static void status_text(const struct ctl *c, const struct now *now) {
 }
 
 static json_object *rule_json(const struct ctl *c, const struct now *now, unsigned i) {
-    const struct fsh_rule *rule = &c->loaded.profile.rules[i];
-    uint32_t set = c->live->session.rules[i].set;
+    const struct fsh_rule *rule = &c->now->profile.rules[i];
+    const struct fsh_rule_state *state = state_of(c, (int)rule->index);
+    uint32_t set = state->set;
     json_object *o = json_object_new_object();
     put(o, "name", json_object_new_string(rule->name));
     put(o, "in_run", json_object_new_boolean(rule->in_run));
     put(o, "enabled", json_object_new_boolean(!(set & CONTROL_OFF)));
     put(o, "probability", json_object_new_double(share_of(threshold_of(c, i))));
-    put(o, "set_probability", set & CONTROL_CHANCE ? json_object_new_double(share_of(c->live->session.rules[i].chance)) : NULL);
-    put(o, "set_times", set & CONTROL_TIMES ? json_object_new_uint64(c->live->session.rules[i].times) : NULL);
-    put(o, "considered", json_object_new_uint64(now->counts.considered[i]));
-    put(o, "fired", json_object_new_uint64(now->counts.fired[i]));
+    put(o, "set_probability", set & CONTROL_CHANCE ? json_object_new_double(share_of(state->chance)) : NULL);
+    put(o, "set_times", set & CONTROL_TIMES ? json_object_new_uint64(state->times) : NULL);
+    put(o, "considered", json_object_new_uint64(now->counts.considered[rule->index]));
+    put(o, "fired", json_object_new_uint64(now->counts.fired[rule->index]));
     return o;
 }
 
 static json_object *phase_json(const struct ctl *c, const struct now *now, unsigned i) {
-    const struct fsh_phase *phase = &c->loaded.profile.phases[i];
+    const struct fsh_phase *phase = &c->now->profile.phases[i];
     json_object *o = json_object_new_object();
     put(o, "name", json_object_new_string(phase->name));
     put(o, "of_rule", json_object_new_boolean(phase->of_rule));
@@ -300,9 +308,9 @@ static void status_json(const struct ctl *c, const struct now *now) {
     const struct fsh_control *control = c->live->session.control;
     json_object *o = live_json(c->live), *rules = json_object_new_array(), *phases = json_object_new_array(),
                 *marks = json_object_new_array();
-    for (unsigned i = 0; i < c->loaded.profile.n_rules; i++)
+    for (unsigned i = 0; i < c->now->profile.n_rules; i++)
         json_object_array_add(rules, rule_json(c, now, i));
-    for (unsigned i = 0; i < c->loaded.profile.n_phases; i++)
+    for (unsigned i = 0; i < c->now->profile.n_phases; i++)
         json_object_array_add(phases, phase_json(c, now, i));
     for (uint32_t i = first_mark(control); i != control->marks; i++) {
         const struct fsh_mark_state *mark = &control->mark[i % FSH_MARKS];
@@ -315,6 +323,7 @@ static void status_json(const struct ctl *c, const struct now *now) {
     put(o, "decisions", json_object_new_uint64(now->counts.decisions));
     put(o, "faults", json_object_new_uint64(now->counts.faults));
     put(o, "intensity", json_object_new_double((double)control->intensity / FSH_LEVEL_FULL));
+    put(o, "profile", json_object_new_uint64(c->now->profile.load));
     put(o, "changes", json_object_new_uint64(control->generation - 1));
     put(o, "threads", json_object_new_uint64(now->counts.threads));
     put(o, "met", json_object_new_uint64(now->counts.met));
@@ -372,13 +381,13 @@ static bool read_share(const char *what, const char *text, struct fsh_share *sha
 
 /* What is set, checked whole before any of it is written. */
 struct change {
-    bool has_chance, has_times;
+    bool has_chance, has_times, has_enabled, enabled;
     struct fsh_share chance;
     uint64_t times;
 };
 
 static bool read_change(struct change *change, const char *word) {
-    static const char *const keys[] = {"probability", "times"};
+    static const char *const keys[] = {"probability", "times", "enabled"};
     const char *equals = strchr(word, '=');
     size_t n = equals ? (size_t)(equals - word) : strlen(word);
     if (equals && n == 11 && !memcmp(word, "probability", n)) {
@@ -389,11 +398,19 @@ static bool read_change(struct change *change, const char *word) {
         change->has_times = true;
         return fsh_option_count("times", equals + 1, &change->times);
     }
-    const char *near = fsh_nearest(word, n, keys, 2);
+    if (equals && n == 7 && !memcmp(word, "enabled", n)) {
+        change->has_enabled = true;
+        change->enabled = !strcmp(equals + 1, "yes");
+        if (!change->enabled && strcmp(equals + 1, "no") != 0)
+            fsh_warn("enabled '%s' is neither yes nor no", equals + 1);
+        return change->enabled || !strcmp(equals + 1, "no");
+    }
+    const char *near = fsh_nearest(word, n, keys, 3);
     if (!equals)
         fsh_warn("'%s' is no KEY=VALUE; write one, as in probability=5%%", word);
     else
-        fsh_warn("%.*s can't be set in a run; write %s", (int)n, word, near ? near : "probability or times");
+        fsh_warn("%.*s can't be set in a run; %s%s", (int)n, word,
+                 near ? "did you mean " : "change it in the profile, and load that", near ? near : "");
     return false;
 }
 
@@ -421,6 +438,8 @@ static int set(struct ctl *c) {
         set_chance(state_of(c, rule), &change.chance);
     if (change.has_times)
         set_times(state_of(c, rule), change.times);
+    if (change.has_enabled)
+        (change.enabled ? clear_bits : set_bits)(state_of(c, rule), CONTROL_OFF);
     return done(c);
 }
 
@@ -454,14 +473,14 @@ static int enable(struct ctl *c) {
 static int reset(struct ctl *c) {
     if (c->argc)
         return for_each_rule(c, act_reset);
-    for (unsigned i = 0; i < c->loaded.profile.n_rules; i++)
-        act_reset(state_of(c, (int)i));
+    for (unsigned i = 0; i < c->now->profile.n_rules; i++)
+        act_reset(state_of(c, (int)c->now->profile.rules[i].index));
     atomic_store(&c->live->session.control->intensity, FSH_LEVEL_FULL);
     return done(c);
 }
 
 static int phase(struct ctl *c) {
-    const struct fsh_profile *profile = &c->loaded.profile;
+    const struct fsh_profile *profile = &c->now->profile;
     const char *known[FSH_PHASES_MAX];
     unsigned n = 0;
     if (c->argc != 1)
@@ -491,7 +510,7 @@ static int mark(struct ctl *c) {
     snprintf(m->text, sizeof m->text, "%s", c->argv[0]);
     atomic_store(&m->time, fsh_session_now(&c->live->session) + 1);
     atomic_fetch_add(&control->marks, 1);
-    const struct fsh_profile *profile = &c->loaded.profile;
+    const struct fsh_profile *profile = &c->now->profile;
     for (unsigned i = 0; i < profile->n_phases; i++)
         if (profile->phases[i].event == EVENT_MARK && !strcmp(profile->phases[i].event_name, c->argv[0]))
             fsh_phase_start(&c->live->session, profile, i);
@@ -500,139 +519,96 @@ static int mark(struct ctl *c) {
 
 /* --- load --- */
 
-/* A section as one text: "key=value" lines without comments and blanks, and without what can be set in a run. */
-struct section {
-    char *text;
-    size_t len;
-};
-
-static bool is_settable(struct fsh_word key) {
-    return fsh_word_is(key, "probability") || fsh_word_is(key, "times") || fsh_word_is(key, "enabled") ||
-           fsh_word_is(key, "message");
+/* Whether there is room for its rules and phases. */
+static bool has_room(const struct ctl *c, const struct fsh_profile *p) {
+    if (p->rules_before + p->n_rules > c->live->session.header->rules_room)
+        fsh_warn("the profiles that are loaded into a run can have %d rules together, and with this one they have %u",
+                 FSH_LOADED_RULES, p->rules_before + p->n_rules - c->loaded.profile.n_rules);
+    else if (p->phases_before + p->n_phases > FSH_PHASE_STATES)
+        fsh_warn("the profiles of a run can have %d phases and events together, and with this one they have %u", FSH_PHASE_STATES,
+                 p->phases_before + p->n_phases);
+    else
+        return true;
+    return false;
 }
 
-/* The line without its comment: ';' at its start or after a blank, '#' at its start. */
-static struct fsh_word bare_line(const char *p, size_t n) {
-    struct fsh_word line = fsh_trim((struct fsh_word){p, n});
-    if (line.n && *line.p == '#')
-        line.n = 0;
-    for (size_t i = 0; i < line.n; i++)
-        if (line.p[i] == ';' && (i == 0 || fsh_is_blank(line.p[i - 1])))
-            line.n = i;
-    return fsh_trim(line);
+/* A process of the run that has not taken the profile over. */
+static bool is_awaited(const struct fsh_process_state *p, unsigned load) {
+    return p->pid && p->ready && p->plan < load && p->failed != load && (kill((pid_t)p->pid, 0) == 0 || errno == EPERM);
 }
 
-static bool is_header(struct fsh_word line, const char *kind, const char *name) {
-    struct fsh_word inside = {line.p + 1, line.n > 2 ? line.n - 2 : 0}, first;
-    inside = fsh_trim(inside);
-    return fsh_next_token(&inside, false, &first) == 1 && fsh_word_is(first, kind) && fsh_word_is(fsh_trim(inside), name);
+static bool has_failed(const struct fsh_process_state *p, unsigned load) {
+    return p->pid && p->failed == load;
 }
 
-/* The profile has been parsed: its lines are as they should be. */
-static bool take_section(struct section *out, const struct fsh_loaded *l, const char *kind, const char *name) {
-    FILE *f = open_memstream(&out->text, &out->len);
-    bool inside = false;
-    if (!f)
-        return false;
-    for (const char *p = l->text, *end = p + l->len, *next; p < end; p = next) {
-        const char *newline = memchr(p, '\n', (size_t)(end - p));
-        next = newline ? newline + 1 : end;
-        struct fsh_word line = bare_line(p, (size_t)((newline ? newline : end) - p));
-        if (line.n && *line.p == '[') {
-            inside = is_header(line, kind, name);
-            continue;
-        }
-        size_t at = 0;
-        while (at < line.n && line.p[at] != '=' && line.p[at] != ':')
-            at++;
-        if (!inside || at == line.n)
-            continue;
-        struct fsh_word key = fsh_trim((struct fsh_word){line.p, at}),
-                        value = fsh_trim((struct fsh_word){line.p + at + 1, line.n - at - 1});
-        if (!is_settable(key))
-            fprintf(f, "%.*s=%.*s\n", FSH_WORD(key), FSH_WORD(value));
-    }
-    return fclose(f) == 0;
-}
-
-/* Whether both profiles say the same in a section. False after a message. */
-static bool is_same(const struct ctl *c, const struct fsh_loaded *other, const char *kind, const char *name) {
-    struct section ours = {0}, theirs = {0};
-    bool good = take_section(&ours, &c->loaded, kind, name) && take_section(&theirs, other, kind, name);
-    if (!good)
-        fsh_warn("out of memory");
-    else if (ours.len != theirs.len || memcmp(ours.text, theirs.text, ours.len) != 0)
-        fsh_warn(
-            "%s %s differs in more than probability, times and enabled from what the run began with; start the run anew for that",
-            kind, name),
-            good = false;
-    free(ours.text);
-    free(theirs.text);
-    return good;
-}
-
-static bool check_rules(const struct ctl *c, const struct fsh_loaded *other) {
-    int last = -1;
-    for (unsigned i = 0; i < other->profile.n_rules; i++) {
-        const struct fsh_rule *rule = &other->profile.rules[i];
-        int ours = rule_named(c, rule->name);
-        if (ours < 0 || (rule->enabled && changeable_rule(c, rule->name) < 0))
-            return false;
-        if (ours < last) {
-            fsh_warn("rule %s stands in another order than in the run; start the run anew for that", rule->name);
-            return false;
-        }
-        if (!is_same(c, other, "rule", rule->name))
-            return false;
-        last = ours;
-    }
-    return true;
-}
-
-static bool check_phases(const struct ctl *c, const struct fsh_loaded *other) {
-    for (unsigned i = 0; i < other->profile.n_phases; i++)
-        if (!other->profile.phases[i].of_rule && !is_same(c, other, "phase", other->profile.phases[i].name))
-            return false;
-    return true;
-}
-
-static const struct fsh_rule *rule_in(const struct fsh_profile *profile, const char *name) {
-    for (unsigned i = 0; i < profile->n_rules; i++)
-        if (!strcmp(profile->rules[i].name, name))
-            return &profile->rules[i];
+static const struct fsh_process_state *first_that(const struct ctl *c, unsigned load,
+                                                  bool (*is)(const struct fsh_process_state *, unsigned)) {
+    for (unsigned i = 0; i < FSH_PROCESSES; i++)
+        if (is(&c->live->session.processes[i], load))
+            return &c->live->session.processes[i];
     return NULL;
 }
 
-/* A rule that the profile does not have is turned off. */
-static void take_over(const struct ctl *c, const struct fsh_loaded *other) {
-    for (unsigned i = 0; i < c->loaded.profile.n_rules; i++) {
-        struct fsh_rule_state *state = state_of(c, (int)i);
-        const struct fsh_rule *now = &c->loaded.profile.rules[i], *then = rule_in(&other->profile, now->name);
-        uint32_t bits = !then || !then->enabled ? CONTROL_OFF : 0;
-        if (then &&
-            (then->probability.threshold != now->probability.threshold || then->probability.always != now->probability.always)) {
-            atomic_store(&state->chance, then->probability.always ? UINT64_MAX : then->probability.threshold);
-            bits |= CONTROL_CHANCE;
-        }
-        if (then && (then->has_times != now->has_times || then->times != now->times)) {
-            atomic_store(&state->times, then->has_times ? then->times : UINT64_MAX);
-            bits |= CONTROL_TIMES;
-        }
-        atomic_store(&state->set, bits);
+static void say_awaited(const struct ctl *c, unsigned load) {
+    for (unsigned i = 0; i < FSH_PROCESSES && !c->common.quiet; i++) {
+        const struct fsh_process_state *p = &c->live->session.processes[i];
+        if (is_awaited(p, load))
+            fsh_warn("process %.*s (%u) has made no decision since; it takes the profile over before its next one",
+                     (int)sizeof p->name, p->name, p->pid);
     }
+}
+
+/* A process that makes no call that is met takes nothing over, and decides nothing: it is named, and not waited for. */
+static int wait_for_processes(const struct ctl *c, unsigned load) {
+    enum { A_SECOND = 1000000000 };
+    const uint64_t start = fsh_monotonic(), most = c->timeout ? c->timeout : A_SECOND;
+    while (first_that(c, load, is_awaited) && fsh_monotonic() - start < most)
+        nanosleep(&(struct timespec){0, 1000000}, NULL);
+    const struct fsh_process_state *failed = first_that(c, load, has_failed);
+    if (failed)
+        return fsh_fail(EXIT_DIFFERENT, "process %.*s (%u) can't take the profile over, and decides by the old one",
+                        (int)sizeof failed->name, failed->name, failed->pid);
+    say_awaited(c, load);
+    return 0;
+}
+
+static int put_in_place(struct ctl *c, const struct fsh_loaded *l) {
+    const struct fsh_session *session = &c->live->session;
+    const struct fsh_load load = {.profile = {l->text, l->len},
+                                  .rules = {l->names, l->names_len},
+                                  .phases = {l->phases, l->phases_len},
+                                  .n_rules = l->profile.n_rules,
+                                  .n_phases = l->profile.n_phases};
+    int number = fsh_session_add_load(session, &load);
+    if (number < 0)
+        return fsh_fail(EXIT_TROUBLE, "%s: the profile cannot be written there: %s", name_of(c->live), strerror(-number));
+    fsh_plan_starts(session, &l->profile);
+    done(c);
+    return wait_for_processes(c, (unsigned)number);
 }
 
 static int load(struct ctl *c) {
     struct fsh_loaded other;
+    struct fsh_error error;
     if (c->argc != 1)
         return fsh_fail(EXIT_TROUBLE, "write load PROFILE");
+    if (c->live->session.header->script.size)
+        return fsh_fail(EXIT_TROUBLE, "%s: a replay does what was recorded; load into a run", name_of(c->live));
     const char *names[] = {c->argv[0]};
     struct fsh_common common = {.profiles = names, .n_profiles = 1, .has_seed = true, .seed = c->live->session.header->seed};
-    bool good = fsh_load_options(&other, &common) && check_rules(c, &other) && check_phases(c, &other);
-    if (good)
-        take_over(c, &other);
+    if (c->loaded.n_loads == FSH_LOADS)
+        return fsh_fail(EXIT_TROUBLE, "%d profiles have been loaded into this run, and it takes no more; start it anew", FSH_LOADS);
+    /* by itself, before it is numbered behind the profiles there are */
+    bool good = fsh_load_options(&other, &common) && fsh_loaded_add(&c->loaded, (struct fsh_text){other.text, other.len});
     fsh_loaded_free(&other);
-    return good ? done(c) : EXIT_TROUBLE;
+    if (!good)
+        return EXIT_TROUBLE;
+    const struct fsh_loaded *l = fsh_loaded_at(&c->loaded, c->loaded.n_loads);
+    if (!has_room(c, &l->profile))
+        return EXIT_TROUBLE;
+    if (fsh_plan_within(&c->loaded.plan, &l->plan, &error))
+        return fsh_fail(EXIT_TROUBLE, "%s", error.text);
+    return put_in_place(c, l);
 }
 
 /* --- wait --- */
@@ -661,6 +637,9 @@ static int wait_for(struct ctl *c) {
         uint64_t fired = state_of(c, rule)->fired;
         if (fired >= n)
             return 0;
+        if (!fsh_rule_holds(&c->live->session, (unsigned)rule))
+            return fsh_fail(EXIT_DIFFERENT, "another profile was loaded, and rule %s has fired %" PRIu64 " time%s", c->argv[0],
+                            fired, fsh_plural(fired));
         if (last)
             return fsh_fail(EXIT_DIFFERENT, "the run has ended, and rule %s has fired %" PRIu64 " time%s", c->argv[0], fired,
                             fsh_plural(fired));
@@ -681,15 +660,26 @@ static const struct action {
     {"phase", phase, true},    {"load", load, true}, {"mark", mark, true},     {"wait", wait_for, false},
 };
 
+/* What holds now. */
+static int act_now(struct ctl *c, const struct action *action) {
+    int result = EXIT_TROUBLE;
+    if (fsh_live_load(&c->loaded, c->live)) {
+        c->now = fsh_loaded_at(&c->loaded, c->live->session.control->plan);
+        result = c->now ? action->run(c) : fsh_fail(EXIT_TROUBLE, "%s: the session makes no sense", name_of(c->live));
+    }
+    fsh_loaded_free(&c->loaded);
+    return result;
+}
+
 /* Changes come one after the other. */
 static int act(struct ctl *c, const struct action *action) {
     if (!action->changes)
-        return action->run(c);
+        return act_now(c, action);
     if (is_over(c->live))
         return fsh_fail(EXIT_TROUBLE, "%s: the run is over", name_of(c->live));
     if (flock(c->live->session.fd, LOCK_EX))
         return fsh_fail(EXIT_TROUBLE, "%s: %s", name_of(c->live), strerror(errno));
-    int result = action->run(c);
+    int result = act_now(c, action);
     flock(c->live->session.fd, LOCK_UN);
     return result;
 }
@@ -711,9 +701,7 @@ static int perform(struct ctl *c, const char *name) {
     c->live = c->common.trace ? open_live(c) : find_live(c);
     if (!c->live)
         return EXIT_TROUBLE;
-    int result = fsh_live_load(&c->loaded, c->live) ? act(c, action) : EXIT_TROUBLE;
-    fsh_loaded_free(&c->loaded);
-    return result;
+    return act(c, action);
 }
 
 static bool take(void *arg, int id, const char *value) {

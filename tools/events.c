@@ -104,6 +104,10 @@ static void show_control(const struct sink *s, struct fsh_get get) {
         put_share(s, "intensity", (double)value / FSH_LEVEL_FULL);
         return;
     }
+    if (what == CHANGED_PLAN) {
+        put_count(s, "profile", number);
+        return;
+    }
     put_name(s, "rule", rule);
     if (what == CHANGED_RULE)
         put_name(s, "enabled", value & CONTROL_OFF ? "no" : "yes");

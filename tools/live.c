@@ -188,6 +188,17 @@ bool fsh_live_load(struct fsh_loaded *loaded, const struct fsh_live *live) {
     struct fsh_text text = fsh_session_meta(&live->session, META_PROFILE);
     if (!fsh_load_text(loaded, text, h->seed, (enum fsh_seed_from)h->seed_from, "profile"))
         return false;
+    for (unsigned i = 1; i <= live->session.control->loads; i++) {
+        struct fsh_load load;
+        void *memory = malloc(fsh_session_load_size(&live->session, i));
+        int e = memory ? fsh_session_read_load(&load, &live->session, live->session.fd, i, memory) : -ENOMEM;
+        bool good = !e && fsh_loaded_add(loaded, load.profile);
+        free(memory);
+        if (e)
+            fsh_warn("%s: profile %u of the run cannot be read: %s", live->trace, i, strerror(-e));
+        if (!good)
+            return false;
+    }
     if (loaded->profile.n_rules == h->n_rules)
         return true;
     fsh_warn("%s: the profile has %u rules, the run %u", live->trace, loaded->profile.n_rules, h->n_rules);
@@ -202,7 +213,7 @@ static bool is_there(const struct fsh_unit *ring) {
 
 static int add_ring(struct fsh_live_counts *c, const struct fsh_live *live, uint64_t at) {
     const struct fsh_header *h = live->session.header;
-    size_t n = 2ul * h->n_rules + h->n_calls, size = sizeof(struct fsh_unit) + n * sizeof(uint64_t);
+    size_t n = 2ul * h->rules_room + h->n_calls, size = sizeof(struct fsh_unit) + n * sizeof(uint64_t);
     struct fsh_unit *ring = malloc(size);
     if (!ring)
         return -ENOMEM;
@@ -233,11 +244,11 @@ int fsh_live_count(struct fsh_live_counts *c, const struct fsh_live *live) {
     const struct fsh_header *h = s->header;
     uint64_t end = h->file_end;
     int e = 0;
-    *c = (struct fsh_live_counts){.considered = calloc(2ul * h->n_rules + h->n_calls + 1, sizeof(uint64_t))};
+    *c = (struct fsh_live_counts){.considered = calloc(2ul * h->rules_room + h->n_calls + 1, sizeof(uint64_t))};
     if (!c->considered)
         return -ENOMEM;
-    c->fired = c->considered + h->n_rules;
-    c->calls = c->fired + h->n_rules;
+    c->fired = c->considered + h->rules_room;
+    c->calls = c->fired + h->rules_room;
     for (uint64_t at = h->units, pages; at < end && !e; at += pages * FSH_PAGE) {
         struct fsh_unit unit;
         pages = 1; /* a hole: space that was reserved and not yet written */
@@ -250,7 +261,7 @@ int fsh_live_count(struct fsh_live_counts *c, const struct fsh_live *live) {
             pages = unit.pages;
         }
     }
-    for (unsigned i = 0; i < h->n_rules; i++)
+    for (unsigned i = 0; i < h->rules_room; i++)
         c->faults += c->fired[i];
     for (unsigned i = 0; i < h->n_calls; i++)
         c->decisions += c->calls[i];

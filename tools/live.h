@@ -32,10 +32,10 @@ const struct fsh_live *fsh_lives_with(const struct fsh_lives *lives, uint64_t pi
 bool fsh_live_open(struct fsh_live *live, const char *path);
 void fsh_live_close(struct fsh_live *live);
 
-/* The rules as the run began with them. False after a message. */
+/* The rules that the run began with, and those that were loaded since. False after a message. */
 bool fsh_live_load(struct fsh_loaded *loaded, const struct fsh_live *live);
 
-/* Over all rings. Arrays of n_rules and n_calls; free `considered`. */
+/* Over all rings. Arrays of rules_room and n_calls; free `considered`. */
 struct fsh_live_counts {
     uint64_t decisions, faults;
     uint64_t *considered, *fired, *calls;

@@ -274,9 +274,68 @@ bool fsh_load_text(struct fsh_loaded *l, struct fsh_text text, uint64_t seed, en
     return good && parse(l, &arena, name) && build(l, &arena);
 }
 
+/* Numbers go on behind those of the profile before it. */
+static void number_on(struct fsh_loaded *l, const struct fsh_loaded *before, unsigned load) {
+    l->profile.load = load;
+    l->profile.rules_before = before->profile.rules_before + before->profile.n_rules;
+    l->profile.phases_before = before->profile.phases_before + before->profile.n_phases;
+}
+
+bool fsh_loaded_add(struct fsh_loaded *first, struct fsh_text text) {
+    struct text t = {0};
+    struct fsh_arena arena;
+    if (!first->loads) /* all at once: plans point to their profiles */
+        first->loads = calloc(FSH_LOADS, sizeof *first->loads);
+    if (!first->loads || first->n_loads == FSH_LOADS) {
+        fsh_warn(first->loads ? "there are too many profiles" : "out of memory");
+        return false;
+    }
+    const struct fsh_loaded *before = fsh_loaded_at(first, first->n_loads);
+    struct fsh_loaded *l = &first->loads[first->n_loads];
+    bool good = add(&t, text.data, text.len);
+    l->text = t.data;
+    l->len = t.len;
+    l->seed = first->seed;
+    l->seed_from = first->seed_from;
+    first->n_loads++;
+    if (!good || !parse(l, &arena, "profile"))
+        return false;
+    number_on(l, before, first->n_loads);
+    return build(l, &arena);
+}
+
+const struct fsh_loaded *fsh_loaded_at(const struct fsh_loaded *l, unsigned load) {
+    return load == 0 ? l : load <= l->n_loads ? &l->loads[load - 1] : NULL;
+}
+
+const struct fsh_loaded *fsh_loaded_with(const struct fsh_loaded *l, unsigned rule) {
+    for (unsigned i = 0; i <= l->n_loads; i++) {
+        const struct fsh_loaded *at = fsh_loaded_at(l, i);
+        if (rule >= at->profile.rules_before && rule - at->profile.rules_before < at->profile.n_rules)
+            return at;
+    }
+    return NULL;
+}
+
+const struct fsh_rule *fsh_loaded_rule(const struct fsh_loaded *l, unsigned rule) {
+    const struct fsh_loaded *at = fsh_loaded_with(l, rule);
+    return at ? &at->profile.rules[rule - at->profile.rules_before] : NULL;
+}
+
+unsigned fsh_loaded_rules(const struct fsh_loaded *l) {
+    const struct fsh_loaded *last = fsh_loaded_at(l, l->n_loads);
+    return last->profile.rules_before + last->profile.n_rules;
+}
+
 bool fsh_load_trace(struct fsh_loaded *l, const struct fsh_reader *reader, const char *path) {
     const struct fsh_header *header = fsh_reader_header(reader);
-    return fsh_load_text(l, fsh_reader_meta(reader, META_PROFILE), header->seed, (enum fsh_seed_from)header->seed_from, path);
+    if (!fsh_load_text(l, fsh_reader_meta(reader, META_PROFILE), header->seed, (enum fsh_seed_from)header->seed_from, path))
+        return false;
+    bool good = true;
+    uint64_t time;
+    for (unsigned i = 1; i <= fsh_reader_loads(reader) && good; i++)
+        good = fsh_loaded_add(l, fsh_reader_load(reader, i, &time)->profile);
+    return good;
 }
 
 void fsh_loaded_free(struct fsh_loaded *l) {
@@ -284,6 +343,9 @@ void fsh_loaded_free(struct fsh_loaded *l) {
     free(l->names);
     free(l->phases);
     free(l->memory);
+    for (unsigned i = 0; i < l->n_loads; i++)
+        fsh_loaded_free(&l->loads[i]);
+    free(l->loads);
 }
 
 bool fsh_loaded_can_inject(const struct fsh_loaded *l) {

@@ -68,8 +68,9 @@ struct place {
 struct work {
     struct fsh_recomputed *result;
     const struct fsh_reader *reader;
-    const struct fsh_loaded *loaded;
-    const struct fsh_profile *profile;
+    const struct fsh_loaded *loaded; /* all profiles of the run */
+    const struct fsh_rule **rule;    /* of all of them, by number */
+    unsigned n_rules;
     const struct fsh_header *header;
     int16_t *calls;          /* of the trace to those of this build */
     uint64_t *met;           /* by rule: faults */
@@ -91,6 +92,7 @@ struct work {
 
     /* the thread at hand */
     const struct fsh_thread_info *thread;
+    const struct fsh_loaded *now; /* the profile that it decides by */
     uint64_t thread_key, last_n;
     struct place *places;
     struct fsh_levels levels;
@@ -137,7 +139,7 @@ static void problem(struct work *w, const struct fsh_decision *d, const char *fo
 }
 
 static const char *name_of(const struct work *w, unsigned rule) {
-    return w->profile->rules[rule].name;
+    return w->rule[rule]->name;
 }
 
 /* --- which rules consider a call --- */
@@ -191,13 +193,13 @@ static bool has_state(const struct fsh_rule *rule) {
 
 /* It was met again in the file, where a fault of this rule or of another one had left it. */
 static bool is_met_again(const struct work *w, const struct fsh_decision *f) {
-    return f->flags & FAULT_STUCK && fsh_fault_stays(w->profile->rules[f->rule].faults[0].kind);
+    return f->flags & FAULT_STUCK && fsh_fault_stays(w->rule[f->rule]->faults[0].kind);
 }
 
 /* Whether some rule has made what this one has met again. */
 static bool was_made(const struct work *w, uint8_t kind) {
-    for (unsigned i = 0; i < w->profile->n_rules; i++)
-        if (w->profile->rules[i].faults[0].kind == kind && w->drawn[i])
+    for (unsigned i = 0; i < w->n_rules; i++)
+        if (w->rule[i]->faults[0].kind == kind && w->drawn[i])
             return true;
     return false;
 }
@@ -215,7 +217,7 @@ static enum answer facts_let(const struct work *w, const struct fsh_rule *rule, 
 }
 
 static enum answer lets(const struct work *w, const struct fsh_candidate *cand, const struct fsh_decision *d, bool fd_is_ordinary) {
-    const struct fsh_rule *rule = &w->profile->rules[cand->rule];
+    const struct fsh_rule *rule = w->rule[cand->rule];
     if (rule->has_size && (d->size < rule->size.lo || d->size > rule->size.hi))
         return NO;
     enum answer answer = both(path_lets(w, rule, d), names_let(w, rule));
@@ -229,7 +231,7 @@ static enum answer lets(const struct work *w, const struct fsh_candidate *cand, 
 }
 
 static const struct fsh_candidates *candidates_of(const struct work *w, const struct fsh_decision *d) {
-    return &w->loaded->plan.on[w->calls[d->call]][d->kind];
+    return &w->now->plan.on[w->calls[d->call]][d->kind];
 }
 
 static const struct fsh_candidate *candidate_of(const struct work *w, const struct fsh_decision *d, unsigned rule) {
@@ -242,13 +244,14 @@ static const struct fsh_candidate *candidate_of(const struct work *w, const stru
 
 static bool shows_ordinary_fd(const struct work *w, const struct fsh_decision *d) {
     for (unsigned i = 0; i < d->n_rules; i++)
-        if (!w->profile->rules[d->rules[i].rule].fd.n)
+        if (!w->rule[d->rules[i].rule]->fd.n)
             return true;
     return false;
 }
 
 static uint64_t hash_context(const struct work *w, const struct fsh_decision *d) {
-    uint64_t h = fsh_fold((uint64_t)d->thread << 32 | (uint64_t)d->kind << 16 | d->call, d->resource);
+    uint64_t h =
+        fsh_fold((uint64_t)w->now->profile.load << 56 | (uint64_t)d->thread << 32 | (uint64_t)d->kind << 16 | d->call, d->resource);
     h = fsh_fold(h, d->size);
     for (unsigned i = 0; i < d->n_rules; i++)
         h = fsh_fold(h, d->rules[i].rule);
@@ -256,7 +259,7 @@ static uint64_t hash_context(const struct work *w, const struct fsh_decision *d)
 }
 
 static bool in_headstart(const struct work *w, const struct fsh_decision *d) {
-    return d->n_rules == 0 && w->profile->options.headstart != HEADSTART_NONE;
+    return d->n_rules == 0 && w->loaded->profile.options.headstart != HEADSTART_NONE;
 }
 
 /* Both lists are in the profile's order. False if the recorded one is no part of the plan's: nothing else can be checked then. */
@@ -316,7 +319,7 @@ static struct key key_of(const struct work *w, const struct fsh_candidate *cand,
 }
 
 static uint64_t draw_of(const struct work *w, unsigned rule, uint64_t key, uint64_t ordinal) {
-    const struct fsh_rule *r = &w->profile->rules[rule];
+    const struct fsh_rule *r = w->rule[rule];
     return fsh_rule_word(r, ordinal, fsh_draw(fsh_stream(w->loaded->seed, r->hash, key), ordinal));
 }
 
@@ -349,7 +352,7 @@ static bool grow_table(struct work *w) {
 
 /* What a rule's threshold is if nothing ever changes. */
 static uint64_t start_of(const struct work *w, unsigned rule) {
-    const struct fsh_share *p = &w->profile->rules[rule].probability;
+    const struct fsh_share *p = &w->rule[rule]->probability;
     return p->always ? UINT64_MAX : p->threshold;
 }
 
@@ -401,14 +404,14 @@ static bool used_up(const struct work *w, unsigned rule) {
 static bool would_fire(const struct work *w, unsigned rule, uint64_t threshold, uint64_t key, uint64_t ordinal, uint64_t bytes,
                        uint64_t size) {
     /* two threads may have met the same stack, and only one of them fails there */
-    if (w->profile->rules[rule].faults[0].kind == FAULT_ONCE_PER_STACK)
+    if (w->rule[rule]->faults[0].kind == FAULT_ONCE_PER_STACK)
         return false;
-    return fsh_fires(&w->profile->rules[rule], threshold, ordinal, bytes, size, draw_of(w, rule, key, ordinal));
+    return fsh_fires(w->rule[rule], threshold, ordinal, bytes, size, draw_of(w, rule, key, ordinal));
 }
 
 /* Behind a gap, the threshold of a rule that has ever had another is not known. */
 static bool is_blind(const struct work *w, unsigned rule) {
-    const struct fsh_rule *r = &w->profile->rules[rule];
+    const struct fsh_rule *r = w->rule[rule];
     const struct fsh_control *control = fsh_reader_control(w->reader);
     return w->blind && (r->phases || r->events || (control && control->generation != 1));
 }
@@ -443,7 +446,7 @@ static int check_pass(struct work *w, const struct fsh_decision *d) {
 
 /* Whether some variant of the facts that the trace lacks gives the recorded result. */
 static bool choice_is_right(const struct work *w, const struct fsh_candidate *cand, const struct fsh_decision *f) {
-    const struct fsh_rule *rule = &w->profile->rules[f->rule];
+    const struct fsh_rule *rule = w->rule[f->rule];
     const char *name = fsh_reader_fault_name(w->reader, f->fault_kind);
     int kind = fsh_fault_by_name(name, strlen(name));
     for (unsigned variant = 0; variant < VARIANTS; variant++) {
@@ -462,7 +465,7 @@ static bool choice_is_right(const struct work *w, const struct fsh_candidate *ca
 }
 
 static void check_draw(struct work *w, const struct fsh_candidate *cand, const struct fsh_decision *f) {
-    const struct fsh_rule *rule = &w->profile->rules[f->rule];
+    const struct fsh_rule *rule = w->rule[f->rule];
     uint64_t word = draw_of(w, f->rule, f->key, f->ordinal);
     if (f->word != word)
         problem(w, f, "rule %s draws 0x%016" PRIx64 " at ordinal %" PRIu64 ", not 0x%016" PRIx64, rule->name, word, f->ordinal,
@@ -474,7 +477,7 @@ static void check_draw(struct work *w, const struct fsh_candidate *cand, const s
 /* Key, draw and choice of a fault that was drawn in this run. */
 static void check_fault(struct work *w, const struct fsh_candidate *cand, const struct fsh_decision *f, struct key key,
                         uint64_t ordinal, uint64_t bytes) {
-    const struct fsh_rule *rule = &w->profile->rules[f->rule];
+    const struct fsh_rule *rule = w->rule[f->rule];
     /* with the table of shared keys full, a site's candidates count by thread */
     bool key_is_right = !key.known || f->key == key.value || (w->header->keys_full && f->key == w->thread_key);
     if (!key_is_right)
@@ -512,14 +515,14 @@ static bool may_join(const struct work *w, const struct so_far *so_far, const st
         return false;
     if (!so_far->primary)
         return true;
-    if (has_state(&w->profile->rules[cand->rule])) /* what it goes by is not known here, but that it is no delay */
+    if (has_state(w->rule[cand->rule])) /* what it goes by is not known here, but that it is no delay */
         return false;
     for (unsigned variant = 0; variant < VARIANTS; variant++) {
         struct fsh_facts facts = facts_of(w, d, variant);
         struct fsh_verdict v = {0};
-        uint32_t alternatives = fsh_alternatives(&w->profile->rules[cand->rule], cand, &facts);
+        uint32_t alternatives = fsh_alternatives(w->rule[cand->rule], cand, &facts);
         if (alternatives) {
-            fsh_choose(&w->profile->rules[cand->rule], alternatives, &facts, word, &v);
+            fsh_choose(w->rule[cand->rule], alternatives, &facts, word, &v);
             if (v.fault != FAULT_DELAY)
                 return false;
         }
@@ -528,7 +531,7 @@ static bool may_join(const struct work *w, const struct so_far *so_far, const st
 }
 
 static void note_fired(const struct work *w, struct so_far *so_far, const struct fsh_decision *f) {
-    const struct fsh_rule *rule = &w->profile->rules[f->rule];
+    const struct fsh_rule *rule = w->rule[f->rule];
     so_far->n++;
     so_far->ended |= !rule->cont;
     so_far->primary |= rule->faults[f->line].kind != FAULT_DELAY;
@@ -537,7 +540,7 @@ static void note_fired(const struct work *w, struct so_far *so_far, const struct
 /* A rule that considered the decision at hand and did not fire there. */
 static void check_silent(struct work *w, const struct fsh_decision *d, const struct fsh_candidate *cand, struct key key,
                          uint64_t ordinal, const struct place *place, const struct so_far *so_far) {
-    const struct fsh_rule *rule = &w->profile->rules[cand->rule];
+    const struct fsh_rule *rule = w->rule[cand->rule];
     bool bytes_known = !rule->has_space || (key.by_thread && !place->lost);
     if (!key.known || !bytes_known || used_up(w, cand->rule) || is_blind(w, cand->rule) ||
         rule->faults[0].kind == FAULT_ONCE_PER_STACK)
@@ -571,13 +574,13 @@ static int check_considered(struct work *w, const struct fsh_decision *d, const 
         check_silent(w, d, cand, key, c->ordinal, place, so_far);
     }
     if (key.by_thread) {
-        if (place->lost && w->profile->rules[c->rule].has_space && !f)
+        if (place->lost && w->rule[c->rule]->has_space && !f)
             return e; /* the ordinal is known again, the bytes are not */
         place->bytes = bytes + d->size;
         place->ordinal = c->ordinal + 1;
         place->lost = false;
     }
-    if (f && w->profile->rules[c->rule].sticky == STICKY_RULE)
+    if (f && w->rule[c->rule]->sticky == STICKY_RULE)
         place->stuck = true;
     return e;
 }
@@ -585,7 +588,7 @@ static int check_considered(struct work *w, const struct fsh_decision *d, const 
 /* Nothing was drawn: the rule must have fired before, and the fault be the one of its line. */
 static void check_lasting(struct work *w, const struct fsh_decision *f) {
     const char *name = fsh_reader_fault_name(w->reader, f->fault_kind);
-    if (fsh_fault_by_name(name, strlen(name)) != w->profile->rules[f->rule].faults[f->line].kind)
+    if (fsh_fault_by_name(name, strlen(name)) != w->rule[f->rule]->faults[f->line].kind)
         problem(w, f, "rule %s has no fault %s on line %u", name_of(w, f->rule), name, f->line + 1);
     else if (!w->fired[f->rule])
         problem(w, f, "rule %s left something behind without having fired", name_of(w, f->rule));
@@ -603,7 +606,7 @@ static int check_hit(struct work *w) {
         bool listed = false;
         for (unsigned j = 0; j < d->n_rules; j++)
             listed |= d->rules[j].rule == f->rule;
-        if (w->profile->rules[f->rule].n_faults <= f->line)
+        if (w->rule[f->rule]->n_faults <= f->line)
             problem(w, f, "rule %s has no fault line %u", name_of(w, f->rule), f->line + 1);
         else if (f->flags & FAULT_LASTING)
             check_lasting(w, f);
@@ -611,7 +614,7 @@ static int check_hit(struct work *w) {
             check_draw(w, candidate_of(w, f, f->rule), f);
         else if (!listed)
             problem(w, f, "rule %s fired without having considered the call", name_of(w, f->rule));
-        if (w->profile->rules[f->rule].n_faults <= f->line)
+        if (w->rule[f->rule]->n_faults <= f->line)
             return 0;
     }
     for (unsigned i = 0; i < d->n_rules && !e; i++)
@@ -623,7 +626,7 @@ static void notice_gap(struct work *w, const struct fsh_decision *d) {
     if (d->n == w->last_n + 1)
         return;
     w->gaps = w->blind = true;
-    for (unsigned i = 0; i < w->profile->n_rules; i++)
+    for (unsigned i = 0; i < w->n_rules; i++)
         w->places[i].lost = true;
 }
 
@@ -644,10 +647,39 @@ static int gather(struct work *w, const struct fsh_decision *d) {
     return e;
 }
 
+static void settle(struct work *w) {
+    const struct fsh_profile *profile = &w->now->profile;
+    for (unsigned i = 0, number = profile->rules_before; i < profile->n_rules; i++, number++)
+        w->thresholds[number] = fsh_rule_threshold(profile, &profile->rules[i], &w->levels, &w->overrides[number]);
+}
+
+/* Its phases have not begun, for this thread. */
+static void turn_to(struct work *w, const struct fsh_loaded *profile) {
+    uint32_t intensity = w->levels.intensity;
+    w->now = profile;
+    fsh_levels_reset(&w->levels);
+    w->levels.intensity = intensity;
+    settle(w);
+}
+
+/* Behind a gap, the record that the thread has turned to another profile may be missing. */
+static bool knows_rules(struct work *w, const struct fsh_decision *d) {
+    bool known = !d->fault || d->rule < w->n_rules;
+    for (unsigned i = 0; i < d->n_rules; i++)
+        known &= d->rules[i].rule < w->n_rules;
+    if (known && d->n_rules && (w->blind || d->n != w->last_n + 1) && fsh_loaded_with(w->loaded, d->rules[0].rule) != w->now)
+        turn_to(w, fsh_loaded_with(w->loaded, d->rules[0].rule));
+    return known;
+}
+
 static int check_decision(void *arg, const struct fsh_decision *d) {
     struct work *w = arg;
     if (d->call >= w->header->n_calls || w->calls[d->call] < 0) {
         problem(w, d, "this version of faultshim does not know the call");
+        return 0;
+    }
+    if (!knows_rules(w, d)) {
+        problem(w, d, "a rule of it has a number that is none of the profile's");
         return 0;
     }
     if (!d->again) {
@@ -662,11 +694,6 @@ static int check_decision(void *arg, const struct fsh_decision *d) {
 
 /* --- what changes --- */
 
-static void settle(struct work *w) {
-    for (unsigned i = 0; i < w->profile->n_rules; i++)
-        w->thresholds[i] = fsh_rule_threshold(w->profile, &w->profile->rules[i], &w->levels, &w->overrides[i]);
-}
-
 static void event_problem(struct work *w, const struct fsh_event *event, const char *format, const char *name, uint64_t at) {
     const struct fsh_decision where = {.thread = event->thread, .n = event->n, .call = 0};
     problem(w, &where, format, name, at);
@@ -676,15 +703,17 @@ static void event_problem(struct work *w, const struct fsh_event *event, const c
 static void take_phase(struct work *w, const struct fsh_event *event, struct fsh_get get) {
     fsh_get_u64(&get);
     uint64_t phase = fsh_get_varint(&get), level = fsh_get_varint(&get), runs = fsh_get_varint(&get), at = fsh_get_varint(&get);
-    if (get.bad || phase >= w->profile->n_phases) {
-        event_problem(w, event, "%sphase number %" PRIu64 " is none of the profile's", "", phase);
+    const struct fsh_profile *profile = &w->now->profile;
+    phase -= profile->phases_before;
+    if (get.bad || phase >= profile->n_phases) {
+        event_problem(w, event, "%sphase number %" PRIu64 " is none of the profile's", "", phase + profile->phases_before);
         return;
     }
-    const struct fsh_phase *p = &w->profile->phases[phase];
+    const struct fsh_phase *p = &profile->phases[phase];
     bool begun = p->event == EVENT_NONE || runs;
     if (level != (begun ? fsh_phase_level(p, at) : 0))
         event_problem(w, event, "phase %s has another intensity at position %" PRIu64, p->name, at);
-    if (p->event == EVENT_FIRED && p->of_rule && runs > w->met[p->event_rule] && !w->replayed)
+    if (p->event == EVENT_FIRED && p->of_rule && runs > w->met[profile->rules_before + p->event_rule] && !w->replayed)
         event_problem(w, event, "rule %s waits for an event, and it is said to have happened %" PRIu64 " times, more than it did",
                       p->name, runs);
     w->levels.level[phase] = (uint32_t)level;
@@ -694,9 +723,11 @@ static void take_phase(struct work *w, const struct fsh_event *event, struct fsh
 static void take_control(struct work *w, struct fsh_get get) {
     fsh_get_u64(&get);
     uint64_t what = fsh_get_varint(&get), number = fsh_get_varint(&get), value = fsh_get_u64(&get);
-    if (get.bad || (what != CHANGED_INTENSITY && number >= w->profile->n_rules))
+    if (get.bad || (what != CHANGED_INTENSITY && what != CHANGED_PLAN && number >= w->n_rules))
         return;
     w->result->changes++;
+    if (what == CHANGED_PLAN && fsh_loaded_at(w->loaded, (unsigned)number))
+        turn_to(w, fsh_loaded_at(w->loaded, (unsigned)number));
     if (what == CHANGED_INTENSITY) {
         w->levels.intensity = value <= FSH_LEVEL_FULL ? (uint32_t)value : FSH_LEVEL_FULL;
     } else if (what == CHANGED_RULE) {
@@ -722,15 +753,16 @@ static int check_event(void *arg, const struct fsh_event *event) {
 
 static int check_thread(struct work *w, unsigned index) {
     struct fsh_visitor visitor = {w, check_decision, check_event};
+    w->now = w->loaded;
     fsh_levels_reset(&w->levels);
-    memset(w->overrides, 0, w->profile->n_rules * sizeof *w->overrides);
+    memset(w->overrides, 0, w->n_rules * sizeof *w->overrides);
     settle(w);
     w->blind = false;
     w->thread = fsh_reader_thread(w->reader, index);
     w->thread_key = fsh_key_of_thread(w->thread->process_key, w->thread->key);
     w->last_n = 0;
     w->n_faults = 0;
-    memset(w->places, 0, w->profile->n_rules * sizeof *w->places);
+    memset(w->places, 0, w->n_rules * sizeof *w->places);
     w->gaps |= !w->thread->complete || w->thread->counted;
     w->result->counted += w->thread->counted;
     w->result->threads++;
@@ -768,7 +800,7 @@ struct verdict {
 /* `n` candidates, of which `seen` stand in faults, in order of their ordinals. */
 static struct verdict judge(const struct work *w, const struct group *g, uint64_t n, uint64_t threshold, const struct turn *turns,
                             size_t n_turns, const struct sighting *seen, size_t n_seen) {
-    const struct fsh_rule *r = &w->profile->rules[g->rule];
+    const struct fsh_rule *r = w->rule[g->rule];
     struct verdict v = {0};
     size_t at = 0, turn = 0;
     for (size_t i = 0; i < n_seen; i++) {
@@ -920,7 +952,7 @@ static int check_groups(struct work *w) {
 
 static int count_fault(void *arg, const struct fsh_decision *d) {
     struct work *w = arg;
-    if (d->fault && !(d->flags & FAULT_LASTING)) {
+    if (d->fault && d->rule < w->n_rules && !(d->flags & FAULT_LASTING)) {
         w->met[d->rule]++;
         w->fired[d->rule] += !is_met_again(w, d);
         w->drawn[d->rule] += !(d->flags & FAULT_STUCK);
@@ -938,7 +970,7 @@ static int count_times(void *arg, const struct fsh_event *event) {
         return 0;
     fsh_get_u64(&get);
     uint64_t what = fsh_get_varint(&get), rule = fsh_get_varint(&get), times = fsh_get_u64(&get);
-    if (get.bad || what != CHANGED_TIMES || rule >= w->profile->n_rules)
+    if (get.bad || what != CHANGED_TIMES || rule >= w->n_rules)
         return 0;
     w->least[rule] = times < w->least[rule] ? times : w->least[rule];
     w->most[rule] = times > w->most[rule] ? times : w->most[rule];
@@ -951,9 +983,9 @@ static bool ended_by_itself(const struct fsh_header *h) {
 }
 
 static void check_rules(struct work *w) {
-    for (unsigned i = 0; i < w->profile->n_rules; i++) {
-        const struct fsh_rule *rule = &w->profile->rules[i];
-        if (strcmp(rule->name, fsh_reader_rule_name(w->reader, i)) != 0)
+    for (unsigned i = 0; i < w->n_rules; i++) {
+        const struct fsh_rule *rule = w->rule[i];
+        if (i < w->loaded->profile.n_rules && strcmp(rule->name, fsh_reader_rule_name(w->reader, i)) != 0)
             problem(w, NULL, "rule %u of the profile is %s, in the trace it is %s", i + 1, rule->name,
                     fsh_reader_rule_name(w->reader, i));
         if (w->fired[i] > w->most[i] && !w->replayed)
@@ -962,7 +994,8 @@ static void check_rules(struct work *w) {
 }
 
 static int prepare(struct work *w) {
-    unsigned n = w->profile->n_rules, n_calls = w->header->n_calls;
+    unsigned n = w->n_rules, n_calls = w->header->n_calls;
+    w->rule = calloc(n + 1ul, sizeof *w->rule);
     w->calls = calloc(n_calls + 1ul, sizeof *w->calls);
     w->fired = calloc(n + 1ul, sizeof *w->fired);
     w->met = calloc(n + 1ul, sizeof *w->met);
@@ -972,10 +1005,13 @@ static int prepare(struct work *w) {
     w->thresholds = calloc(n + 1ul, sizeof *w->thresholds);
     w->least = calloc(n + 1ul, sizeof *w->least);
     w->most = calloc(n + 1ul, sizeof *w->most);
-    if (!w->calls || !w->fired || !w->met || !w->drawn || !w->places || !w->overrides || !w->thresholds || !w->least || !w->most)
+    if (!w->rule || !w->calls || !w->fired || !w->met || !w->drawn || !w->places || !w->overrides || !w->thresholds || !w->least ||
+        !w->most)
         return -ENOMEM;
     for (unsigned i = 0; i < n; i++)
-        w->least[i] = w->most[i] = w->profile->rules[i].has_times ? w->profile->rules[i].times : UINT64_MAX;
+        w->rule[i] = fsh_loaded_rule(w->loaded, i);
+    for (unsigned i = 0; i < n; i++)
+        w->least[i] = w->most[i] = w->rule[i]->has_times ? w->rule[i]->times : UINT64_MAX;
     for (unsigned i = 0; i < n_calls; i++) {
         const char *name = fsh_reader_call_name(w->reader, i);
         w->calls[i] = (int16_t)fsh_call_by_name(name, strlen(name));
@@ -992,8 +1028,8 @@ static int prepare(struct work *w) {
 }
 
 static int check_all(struct work *w) {
-    if (w->profile->n_rules != fsh_reader_rules(w->reader)) {
-        problem(w, NULL, "the profile has %u rules, the trace %u", w->profile->n_rules, fsh_reader_rules(w->reader));
+    if (w->n_rules != fsh_reader_rules(w->reader)) {
+        problem(w, NULL, "the profile has %u rules, the trace %u", w->n_rules, fsh_reader_rules(w->reader));
         return 0;
     }
     int e = prepare(w);
@@ -1012,9 +1048,10 @@ int fsh_recompute(struct fsh_recomputed *result, const struct fsh_reader *reader
     w->result = result;
     w->reader = reader;
     w->loaded = loaded;
-    w->profile = &loaded->profile;
+    w->n_rules = fsh_loaded_rules(loaded);
     w->header = fsh_reader_header(reader);
     int e = check_all(w);
+    free(w->rule);
     free(w->calls);
     free(w->fired);
     free(w->met);

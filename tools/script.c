@@ -136,12 +136,24 @@ static int add_decision(void *arg, const struct fsh_decision *d) {
     return add_step(c, (uint32_t)c->n_faults) ? add_fault(c, d) : -ENOMEM;
 }
 
+/* Another profile holds from here on. */
+static int add_turn(struct compiler *c, struct fsh_get get) {
+    fsh_get_u64(&get);
+    uint64_t what = fsh_get_varint(&get), load = fsh_get_varint(&get), unasked = fsh_get_u64(&get);
+    if (get.bad || what != CHANGED_PLAN || load > FSH_LOADS)
+        return 0;
+    bool good = add_step(c, FSH_STEP_PLAN | (uint32_t)load) && add_step(c, unasked < UINT32_MAX ? (uint32_t)unasked : UINT32_MAX);
+    return good ? 0 : -ENOMEM;
+}
+
 /* A call that was held did not stay so for as long as its fault says. */
 static int add_event(void *arg, const struct fsh_event *e) {
     struct compiler *c = arg;
+    struct fsh_get get = {.p = e->fields, .end = e->fields + e->len};
+    if (e->op == OP_CONTROL)
+        return add_turn(c, get);
     if (e->op != OP_RELEASED)
         return 0;
-    struct fsh_get get = {.p = e->fields, .end = e->fields + e->len};
     fsh_get_u64(&get);
     uint64_t rule = fsh_get_varint(&get), held = fsh_get_varint(&get);
     for (size_t i = c->n_faults; i > c->thread_faults && !get.bad; i--)

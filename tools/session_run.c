@@ -89,6 +89,17 @@ static struct fsh_text text_of(const char *text) {
     return (struct fsh_text){text, strlen(text)};
 }
 
+/* A replay comes to profiles that were loaded into the run that it repeats. */
+static int register_load(struct fsh_run *run, const struct fsh_loaded *l) {
+    const struct fsh_load load = {.profile = {l->text, l->len},
+                                  .rules = {l->names, l->names_len},
+                                  .phases = {l->phases, l->phases_len},
+                                  .n_rules = l->profile.n_rules,
+                                  .n_phases = l->profile.n_phases};
+    int number = fsh_session_add_load(&run->session, &load);
+    return number < 0 ? number : 0;
+}
+
 static int create_session(struct fsh_run *run) {
     const struct fsh_loaded *l = run->loaded;
     struct list command = {0}, env = {0};
@@ -124,6 +135,8 @@ static int create_session(struct fsh_run *run) {
         if (l->profile.options.doors != DOORS_SYMBOLS)
             params.sites = run->sites.len ? run->sites : (found = fsh_site_maps());
         e = fsh_session_create(&run->session, run->trace, &params);
+        for (unsigned i = 0; i < l->n_loads && !e; i++)
+            e = register_load(run, &l->loads[i]);
         free((char *)found.data);
     }
     free(command.data);

@@ -6,10 +6,14 @@
 #include "draw.h"
 #include "sys.h"
 
+static struct fsh_phase_state *state_of(const struct fsh_session *session, const struct fsh_profile *profile, unsigned phase) {
+    return &session->control->phases[profile->phases_before + phase];
+}
+
 struct fsh_standing fsh_phase_stands(const struct fsh_session *session, const struct fsh_profile *profile, unsigned i, uint64_t now,
                                      uint64_t ops) {
     const struct fsh_phase *phase = &profile->phases[i];
-    struct fsh_phase_state *state = &session->control->phases[i];
+    struct fsh_phase_state *state = state_of(session, profile, i);
     uint64_t began = atomic_load_explicit(&state->began, memory_order_acquire);
     struct fsh_standing s = {.begun = began || phase->event == EVENT_NONE,
                              .runs = atomic_load_explicit(&state->runs, memory_order_relaxed)};
@@ -39,13 +43,13 @@ static void begin(struct fsh_phase_state *state, uint64_t now, uint64_t ops, uin
 }
 
 void fsh_phase_start_now(const struct fsh_session *session, const struct fsh_profile *profile, unsigned i) {
-    struct fsh_phase_state *state = &session->control->phases[i];
+    struct fsh_phase_state *state = state_of(session, profile, i);
     begin(state, fsh_session_coarse(session), atomic_load_explicit(&state->ops, memory_order_relaxed), profile->phases[i].from);
 }
 
 bool fsh_phase_start(const struct fsh_session *session, const struct fsh_profile *profile, unsigned i) {
     const struct fsh_phase *phase = &profile->phases[i];
-    struct fsh_phase_state *state = &session->control->phases[i];
+    struct fsh_phase_state *state = state_of(session, profile, i);
     uint64_t now = fsh_session_coarse(session);
     struct fsh_standing s = fsh_phase_stands(session, profile, i, now, UINT64_MAX);
     bool on = fsh_standing_level(phase, &s) != 0;
@@ -101,4 +105,17 @@ void fsh_session_changed(const struct fsh_session *session) {
         atomic_fetch_add(&control->generation, 1); /* 0 is no generation */
     if (atomic_load(&control->held))
         fsh_sys3(SYS_futex, &control->generation, FUTEX_WAKE, INT32_MAX);
+}
+
+bool fsh_rule_holds(const struct fsh_session *session, unsigned rule) {
+    unsigned plan = atomic_load_explicit(&session->control->plan, memory_order_acquire);
+    return rule >= fsh_load_first_rule(session, plan);
+}
+
+void fsh_plan_starts(const struct fsh_session *session, const struct fsh_profile *profile) {
+    uint64_t now = fsh_session_coarse(session);
+    for (unsigned i = 0; i < profile->n_phases; i++)
+        if (profile->phases[i].event == EVENT_NONE)
+            atomic_store(&state_of(session, profile, i)->began, now + 1);
+    atomic_store(&session->control->plan, profile->load);
 }

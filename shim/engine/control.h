@@ -30,6 +30,11 @@ struct fsh_override fsh_override_of(const struct fsh_rule_state *state);
 /* The rule's threshold at this moment, from the session alone. */
 uint64_t fsh_rule_threshold_now(const struct fsh_session *session, const struct fsh_profile *profile, const struct fsh_rule *rule);
 
+/* Whether the rule is of the profile that holds, not of one that was replaced. */
+bool fsh_rule_holds(const struct fsh_session *session, unsigned rule);
+/* A profile that was loaded holds from here on: its phases that wait for nothing begin. */
+void fsh_plan_starts(const struct fsh_session *session, const struct fsh_profile *profile);
+
 /* A fault for the counts that `faultshim stats` shows. */
 void fsh_count_outcome(const struct fsh_session *session, uint64_t outcome, uint64_t amount);
 

@@ -119,6 +119,7 @@ bool fsh_read_T_CLOCK(struct parse *p, const struct key *key, void *field, struc
 bool fsh_read_T_CHILDREN(struct parse *p, const struct key *key, void *field, struct fsh_word value);
 bool fsh_read_T_DOORS(struct parse *p, const struct key *key, void *field, struct fsh_word value);
 bool fsh_read_T_DOORS_IN(struct parse *p, const struct key *key, void *field, struct fsh_word value);
+bool fsh_read_T_CONTROL(struct parse *p, const struct key *key, void *field, struct fsh_word value);
 bool fsh_read_T_IO_URING(struct parse *p, const struct key *key, void *field, struct fsh_word value);
 bool fsh_read_T_OUTPUT(struct parse *p, const struct key *key, void *field, struct fsh_word value);
 bool fsh_read_T_STACKS(struct parse *p, const struct key *key, void *field, struct fsh_word value);

@@ -623,10 +623,11 @@ static int give_slots(struct fsh_plan *plan, struct fsh_arena *arena) {
         for (unsigned k = 0; k < FSH_KINDS; k++)
             for (unsigned i = 0; i < plan->on[c][k].n; i++) {
                 struct fsh_candidate *cand = (struct fsh_candidate *)&plan->on[c][k].v[i];
-                bool counts = cand->key == KEY_RESOURCE || plan->profile->rules[cand->rule].sticky == STICKY_RESOURCE;
-                if (counts && plan->slots[cand->rule] == FSH_NO_SLOT)
-                    plan->slots[cand->rule] = (uint16_t)plan->n_slots++;
-                cand->slot = plan->slots[cand->rule];
+                unsigned rule = cand->rule - plan->profile->rules_before;
+                bool counts = cand->key == KEY_RESOURCE || plan->profile->rules[rule].sticky == STICKY_RESOURCE;
+                if (counts && plan->slots[rule] == FSH_NO_SLOT)
+                    plan->slots[rule] = (uint16_t)plan->n_slots++;
+                cand->slot = plan->slots[rule];
             }
     return 0;
 }
@@ -639,7 +640,9 @@ static bool all_are(const struct fsh_candidates *list, enum fsh_key key, unsigne
     return list->n > 0;
 }
 
+/* Where calls are met that no rule of the profile asks for, it may be at a door above another. */
 static void give_shapes(struct fsh_plan *plan) {
+    const bool meets_more = plan->profile->load || plan->profile->options.control == REACH_FULL;
     for (unsigned c = 0; c < FSH_CALLS; c++)
         for (unsigned k = 0; k < FSH_KINDS; k++) {
             struct fsh_candidates *list = &plan->on[c][k];
@@ -648,12 +651,21 @@ static void give_shapes(struct fsh_plan *plan) {
             unsigned below = 0;
             for (unsigned i = 0; i < list->n; i++)
                 below += (list->v[i].flags & CAND_BELOW) != 0;
-            list->is_mixed = below > 0 && below < list->n;
+            list->is_mixed = below > 0 && (below < list->n || meets_more);
             list->shape = long_way || plan->profile->options.stacks == STACKS_ALL || list->is_mixed ? SHAPE_MIXED
                           : all_are(list, KEY_THREAD, CAND_CONTINUE | CAND_BELOW)                   ? SHAPE_THREAD
                           : all_are(list, KEY_RESOURCE, CAND_CONTINUE | CAND_FILTER | CAND_BELOW)   ? SHAPE_RESOURCE
                                                                                                     : SHAPE_MIXED;
         }
+}
+
+/* control = full: a later profile may ask for anything that can be prepared at the start. */
+static void prepare_for_all(struct fsh_plan *plan) {
+    for (unsigned c = 0; c < FSH_CALLS; c++)
+        for (unsigned k = 0; k < FSH_KINDS; k++)
+            plan->armed[c] |= fsh_calls[c].class_of[k] != C_NONE && !fsh_calls[c].roles.observed;
+    plan->needs_descriptors = plan->needs_stacks = plan->needs_files_settled = plan->needs_shared_keys = true;
+    plan->limits_connections = true;
 }
 
 int fsh_plan_build(struct fsh_plan *plan, const struct fsh_profile *profile, uint64_t seed, struct fsh_arena *arena,
@@ -667,7 +679,9 @@ int fsh_plan_build(struct fsh_plan *plan, const struct fsh_profile *profile, uin
         return -ENOMEM;
     for (unsigned i = 0; i < profile->n_rules; i++) {
         struct fsh_rule *rule = &profile->rules[i];
-        rule->index = i;
+        rule->of = profile;
+        rule->counters = profile->rules_before ? fsh_fold(rule->hash, profile->rules_before) : rule->hash;
+        rule->index = profile->rules_before + i;
         rule->in_run = rule->enabled && drawn_active(rule, seed);
         int r = count_rule(plan, rule, reach, room, error);
         if (r < 0)
@@ -696,6 +710,185 @@ int fsh_plan_build(struct fsh_plan *plan, const struct fsh_profile *profile, uin
                     list[c][k]++;
                 }
     }
+    if (profile->options.control == REACH_FULL && !profile->load)
+        prepare_for_all(plan);
     give_shapes(plan);
     return give_slots(plan, arena);
+}
+
+/* A profile that is loaded into a run. */
+
+void fsh_plan_follow(struct fsh_plan *plan, const struct fsh_plan *before) {
+    for (unsigned i = 0; i < plan->profile->n_rules; i++)
+        if (plan->slots[i] != FSH_NO_SLOT)
+            plan->slots[i] = (uint16_t)(plan->slots[i] + before->n_slots);
+    for (unsigned c = 0; c < FSH_CALLS; c++)
+        for (unsigned k = 0; k < FSH_KINDS; k++)
+            for (unsigned i = 0; i < plan->on[c][k].n; i++) {
+                struct fsh_candidate *cand = (struct fsh_candidate *)&plan->on[c][k].v[i];
+                cand->slot = plan->slots[cand->rule - plan->profile->rules_before];
+            }
+    plan->n_slots += before->n_slots;
+    plan->needs_descriptors |= before->needs_descriptors;
+    plan->needs_stacks |= before->needs_stacks;
+    plan->needs_links |= before->needs_links;
+    plan->has_detours |= before->has_detours;
+    plan->moves_links |= before->moves_links;
+    plan->needs_files_settled |= before->needs_files_settled;
+    plan->limits_connections |= before->limits_connections;
+    plan->loses_data |= before->loses_data;
+    plan->needs_live_bytes |= before->needs_live_bytes;
+    plan->has_clocks |= before->has_clocks;
+    give_shapes(plan);
+}
+
+/* Of a rule, the first fault line of that kind; NULL if it has none. */
+static const struct fsh_fault_spec *fault_like(const struct fsh_rule *rule, bool (*is)(const struct fsh_fault_spec *)) {
+    for (unsigned i = 0; i < rule->n_faults; i++)
+        if (is(&rule->faults[i]))
+            return &rule->faults[i];
+    return NULL;
+}
+
+static bool keeps_time(const struct fsh_fault_spec *spec) {
+    return fsh_fault_keeps_time(spec->kind);
+}
+static bool counts_heap(const struct fsh_fault_spec *spec) {
+    return spec->kind == FAULT_BUDGET;
+}
+static bool settles_files(const struct fsh_fault_spec *spec) {
+    return spec->kind == FAULT_QUOTA || spec->kind == FAULT_BAD_SECTOR;
+}
+static bool loses_data(const struct fsh_fault_spec *spec) {
+    return spec->kind == FAULT_FSYNC_FAIL && !spec->keeps;
+}
+static bool follows_descriptions(const struct fsh_fault_spec *spec) {
+    return spec->kind == FAULT_FSYNC_FAIL;
+}
+static bool limits_connections(const struct fsh_fault_spec *spec) {
+    return spec->kind == FAULT_STORM;
+}
+static bool goes_by_stack(const struct fsh_fault_spec *spec) {
+    return spec->kind == FAULT_ONCE_PER_STACK;
+}
+
+static bool some_rule_has(const struct fsh_plan *plan, bool (*is)(const struct fsh_fault_spec *)) {
+    for (unsigned i = 0; i < plan->profile->n_rules; i++)
+        if (plan->profile->rules[i].in_run && fault_like(&plan->profile->rules[i], is))
+            return true;
+    return false;
+}
+
+/* The clocks that rules of the plan act on. */
+static uint8_t clocks_of(const struct fsh_plan *plan) {
+    uint8_t clocks = 0;
+    for (unsigned i = 0; i < plan->profile->n_rules; i++)
+        if (plan->profile->rules[i].in_run && keeps_time(&plan->profile->rules[i].faults[0]))
+            clocks |= plan->profile->rules[i].faults[0].clocks;
+    return clocks;
+}
+
+static bool some_rule_asks(const struct fsh_plan *plan, bool (*asks)(const struct fsh_rule *)) {
+    for (unsigned i = 0; i < plan->profile->n_rules; i++)
+        if (plan->profile->rules[i].in_run && asks(&plan->profile->rules[i]))
+            return true;
+    return false;
+}
+
+static bool names_address(const struct fsh_rule *rule) {
+    return rule->peer.n || rule->local.n;
+}
+
+/* A call that is met at its own door, not only at the one below it. */
+static bool is_met_above(const struct fsh_plan *plan, unsigned call) {
+    for (unsigned k = 0; k < FSH_KINDS; k++)
+        for (unsigned i = 0; i < plan->on[call][k].n; i++)
+            if (!(plan->on[call][k].v[i].flags & CAND_BELOW))
+                return true;
+    return false;
+}
+
+static int needs_more(const struct fsh_rule *rule, unsigned line, const char *what, bool full_helps, struct fsh_error *error) {
+    return refuse(error, rule, line, "rule %s %s, and nothing in this run was prepared for that; start it with %s", rule->name,
+                  what,
+                  full_helps ? "control = full in its profile" : "such a rule in its profile, at probability = 0% if need be");
+}
+
+static bool looks_at_caller(const struct fsh_rule *rule) {
+    return rule->caller.n || looks_at_stack(rule);
+}
+
+/* Some rule on that call looks at who makes it. */
+static bool is_caller_noted(const struct fsh_plan *plan, unsigned call) {
+    for (unsigned k = 0; k < FSH_KINDS; k++)
+        for (unsigned i = 0; i < plan->on[call][k].n; i++)
+            if (looks_at_caller(&plan->profile->rules[plan->on[call][k].v[i].rule]))
+                return true;
+    return false;
+}
+
+static int check_calls_met(const struct fsh_plan *first, const struct fsh_plan *later, struct fsh_error *error) {
+    for (unsigned c = 0; c < FSH_CALLS; c++)
+        for (unsigned k = 0; k < FSH_KINDS; k++)
+            for (unsigned i = 0; i < later->on[c][k].n; i++) {
+                const struct fsh_candidate *cand = &later->on[c][k].v[i];
+                const struct fsh_rule *rule = &later->profile->rules[cand->rule - later->profile->rules_before];
+                bool above = !(cand->flags & CAND_BELOW) && fsh_calls[c].roles.over;
+                if (!first->armed[c] || (above && !is_met_above(first, c)))
+                    return refuse(error, rule, rule->calls[0].line,
+                                  "rule %s selects %s, which no rule selects that the run began with, so it is not met; "
+                                  "start the run with control = full in its profile",
+                                  rule->name, fsh_calls[c].name);
+                if (looks_at_caller(rule) && !is_caller_noted(first, c))
+                    return refuse(error, rule, rule->line,
+                                  "rule %s looks at who calls %s, which no rule does that the run began with; "
+                                  "start the run with control = full in its profile",
+                                  rule->name, fsh_calls[c].name);
+            }
+    return 0;
+}
+
+int fsh_plan_within(const struct fsh_plan *first, const struct fsh_plan *later, struct fsh_error *error) {
+    const bool full = first->profile->options.control == REACH_FULL;
+    static const struct {
+        bool (*is)(const struct fsh_fault_spec *);
+        const char *what;
+        bool full_helps;
+    } faults[] = {
+        {counts_heap, "keeps account of the heap from the start of the program", false},
+        {keeps_time, "changes a clock", false},
+        {goes_by_stack, "looks at call stacks", true},
+        {settles_files, "keeps account of files", true},
+        {follows_descriptions, "remembers which descriptors have failed", true},
+        {loses_data, "keeps what was written until it is synced", false},
+        {limits_connections, "counts open connections", true},
+    };
+    static const struct {
+        bool (*asks)(const struct fsh_rule *);
+        const char *what;
+    } filters[] = {{looks_at_stack, "looks at call stacks"}, {names_address, "names an address"}};
+    int e = full ? 0 : check_calls_met(first, later, error);
+    for (unsigned i = 0; e == 0 && i < later->profile->n_rules; i++) {
+        const struct fsh_rule *rule = &later->profile->rules[i];
+        if (!rule->in_run)
+            continue;
+        for (unsigned j = 0; e == 0 && j < sizeof faults / sizeof *faults; j++) {
+            const struct fsh_fault_spec *spec = fault_like(rule, faults[j].is);
+            if (spec && !(full && faults[j].full_helps) && !some_rule_has(first, faults[j].is))
+                e = needs_more(rule, spec->line, faults[j].what, faults[j].full_helps, error);
+        }
+        for (unsigned j = 0; e == 0 && !full && j < sizeof filters / sizeof *filters; j++)
+            if (filters[j].asks(rule) && !some_rule_asks(first, filters[j].asks))
+                e = needs_more(rule, rule->line, filters[j].what, true, error);
+        if (e == 0 && keeps_time(&rule->faults[0]) && rule->faults[0].clocks & ~clocks_of(first))
+            e = needs_more(rule, rule->faults[0].line, "changes another clock", false, error);
+        if (e == 0 && !full && rule->key == KEY_SITE && !first->needs_stacks)
+            e = needs_more(rule, rule->line, "counts by call site", true, error);
+    }
+    if (e == 0 && !full && later->needs_shared_keys && !first->needs_shared_keys)
+        e = needs_more(&later->profile->rules[0], later->profile->rules[0].line, "or another counts by file or connection", true,
+                       error);
+    if (e == 0 && !full && later->needs_descriptors && !first->needs_descriptors)
+        e = needs_more(&later->profile->rules[0], later->profile->rules[0].line, "or another looks at descriptors", true, error);
+    return e;
 }

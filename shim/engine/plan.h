@@ -97,6 +97,7 @@ enum fsh_headstart { HEADSTART_NONE, HEADSTART_TIME, HEADSTART_CALLS, HEADSTART_
 enum fsh_io_uring { IO_URING_REFUSE, IO_URING_ALLOW };
 enum fsh_stacks { STACKS_OFF, STACKS_FAULTS, STACKS_ALL };
 enum fsh_output { OUTPUT_LEAVE, OUTPUT_KEEP };
+enum fsh_reach { REACH_RULES, REACH_FULL };
 enum fsh_unit_of_phase { UNIT_OPEN, UNIT_TIME, UNIT_OPS };
 enum fsh_event_kind { EVENT_NONE, EVENT_FIRED, EVENT_MARK };
 enum fsh_raise { RAISE_NOT, RAISE_TO, RAISE_BY };
@@ -214,15 +215,18 @@ struct fsh_rule {
     bool by_time, by_ops; /* some phase or event of it is measured so */
 
     /* by plan.c */
-    unsigned index;   /* in the profile's order */
-    bool in_run;      /* enabled, and drawn to be active in this run */
-    unsigned n_pairs; /* pairs of call and kind that consider it */
+    const struct fsh_profile *of;
+    uint64_t counters; /* what its shared counters are found by: rules of one name in two profiles count apart */
+    unsigned index;    /* in the profile's order, behind the rules of all profiles before it */
+    bool in_run;       /* enabled, and drawn to be active in this run */
+    unsigned n_pairs;  /* pairs of call and kind that consider it */
 };
 
 struct fsh_options {
     uint64_t seed;
     bool has_seed;
     uint8_t trace, clock, children, headstart, doors, io_uring, stacks, output;
+    uint8_t control;           /* enum fsh_reach: what profiles that are loaded later may do */
     uint8_t doors_in;          /* DOORS_IN_ */
     uint64_t headstart_amount; /* ns or calls */
     uint64_t trace_limit;
@@ -234,6 +238,9 @@ struct fsh_profile {
     unsigned n_rules;
     struct fsh_phase *phases;
     unsigned n_phases;
+    /* of one that is loaded into a run, set before its plan is built */
+    unsigned load;                        /* its number, from 1; 0: the run began with it */
+    unsigned rules_before, phases_before; /* of all profiles before it */
 };
 
 /* INI text to rules. `name` stands in errors. A line `;@source NAME` makes what follows it stand in errors as NAME:1,
@@ -316,6 +323,13 @@ struct fsh_plan {
  * Returns 0, -EINVAL with *error set, or -ENOMEM. */
 int fsh_plan_build(struct fsh_plan *plan, const struct fsh_profile *profile, uint64_t seed, struct fsh_arena *arena,
                    struct fsh_error *error);
+
+/* The plan of a profile that is loaded after that of `before`: slots are numbered on, and what `before` may have left behind is
+ * looked at by this one too. */
+void fsh_plan_follow(struct fsh_plan *plan, const struct fsh_plan *before);
+/* Whether a run that began with `first` meets all that `later` asks for: calls, and what was prepared at its start. Returns 0, or
+ * -EINVAL with *error set. */
+int fsh_plan_within(const struct fsh_plan *first, const struct fsh_plan *later, struct fsh_error *error);
 
 /* Whether a pattern of `path` can match nothing but the devices of random bytes. */
 bool fsh_names_random(const char *pattern);

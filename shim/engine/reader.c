@@ -63,8 +63,9 @@ static const char *keep(struct fsh_reader *r, struct fsh_text text) {
 
 static bool header_is_sound(const struct fsh_header *h) {
     return h->header_size == sizeof *h && h->units % FSH_PAGE == 0 && h->units >= FSH_PAGE && h->n_rules <= FSH_RULES_MAX &&
-           h->n_calls <= FSH_CALLS_MAX && h->n_faults <= 256 && h->ring_data == fsh_ring_data_offset(h->n_rules, h->n_calls) &&
-           h->ring_pages == fsh_ring_pages(h->n_rules, h->n_calls);
+           h->rules_room == h->n_rules + FSH_LOADED_RULES && h->n_calls <= FSH_CALLS_MAX && h->n_faults <= 256 &&
+           h->ring_data == fsh_ring_data_offset(h->rules_room, h->n_calls) &&
+           h->ring_pages == fsh_ring_pages(h->rules_room, h->n_calls);
 }
 
 static int read_header(struct fsh_reader *r) {
@@ -103,9 +104,9 @@ struct fsh_text fsh_reader_meta(const struct fsh_reader *r, enum fsh_meta tag) {
 }
 
 /* A NUL-separated list as an array; each string ends inside the list, or at the NUL behind the meta copy. */
-static int split_list(struct fsh_reader *r, enum fsh_meta tag, const char ***out, unsigned *n, unsigned limit) {
+static int split_list(struct fsh_reader *r, enum fsh_meta tag, const char ***out, unsigned *n, unsigned limit, unsigned room) {
     struct fsh_text list = fsh_reader_meta(r, tag);
-    const char **names = calloc(limit + 1, sizeof *names);
+    const char **names = calloc(room + 1ul, sizeof *names);
     if (!names)
         return -ENOMEM;
     *out = names;
@@ -128,10 +129,10 @@ static int read_meta(struct fsh_reader *r) {
         memcpy(r->meta, meta.data, meta.len);
     r->meta[meta.len] = 0;
     r->meta_len = meta.len;
-    int e = split_list(r, META_CALLS, &r->calls, &r->n_calls, r->header.n_calls);
-    e = e ? e : split_list(r, META_FAULTS, &r->faults, &r->n_faults, r->header.n_faults);
-    e = e ? e : split_list(r, META_PHASES, &r->phases, &r->n_phases, FSH_PHASES_MAX);
-    return e ? e : split_list(r, META_RULES, &r->rules, &r->n_rules, r->header.n_rules);
+    int e = split_list(r, META_CALLS, &r->calls, &r->n_calls, r->header.n_calls, r->header.n_calls);
+    e = e ? e : split_list(r, META_FAULTS, &r->faults, &r->n_faults, r->header.n_faults, r->header.n_faults);
+    e = e ? e : split_list(r, META_PHASES, &r->phases, &r->n_phases, FSH_PHASES_MAX, FSH_PHASE_STATES);
+    return e ? e : split_list(r, META_RULES, &r->rules, &r->n_rules, r->header.n_rules, r->header.rules_room);
 }
 
 /* --- opening: units --- */
@@ -213,6 +214,8 @@ static int scan(struct fsh_reader *r, enum fsh_unit_kind wanted) {
         if (ring && is_ring(r, ring)) {
             pages = ring->pages;
             e = wanted == UNIT_RING ? add_ring(r, ring) : 0;
+        } else if (unit_at(r, at, UNIT_PROFILE)) {
+            pages = unit_at(r, at, UNIT_PROFILE)->pages;
         } else if (block && is_whole_block(r, block)) {
             pages = block->pages;
             e = wanted == UNIT_BLOCK ? add_part(r, block, false) : 0;
@@ -222,6 +225,57 @@ static int scan(struct fsh_reader *r, enum fsh_unit_kind wanted) {
         at += pages * FSH_PAGE;
     }
     return 0;
+}
+
+/* --- opening: profiles that were loaded --- */
+
+/* The texts of a load, checked; false if they are not whole. */
+static bool texts_of_load(const struct fsh_reader *r, const struct fsh_load_state *state, unsigned number, struct fsh_load *out) {
+    struct fsh_load_head head;
+    if (state->offset < sizeof(struct fsh_unit) || state->offset % 8 || state->offset - sizeof(struct fsh_unit) >= r->len)
+        return false;
+    const struct fsh_unit *u = unit_at(r, state->offset - sizeof *u, UNIT_PROFILE);
+    if (!u || u->thread != number || u->data != sizeof *u || u->size != state->size || u->size < sizeof head)
+        return false;
+    const char *text = (const char *)u + u->data + sizeof head;
+    uint64_t left = u->size - sizeof head;
+    memcpy(&head, (const char *)u + u->data, sizeof head);
+    if (head.profile > left || head.rules > left - head.profile || head.phases > left - head.profile - head.rules)
+        return false;
+    *out = (struct fsh_load){.profile = {text, head.profile},
+                             .rules = {text + head.profile, head.rules},
+                             .phases = {text + head.profile + head.rules, head.phases},
+                             .n_rules = state->n_rules,
+                             .n_phases = state->n_phases};
+    return true;
+}
+
+/* Behind the names there are, each with the number of its load: "NAME@1". */
+static void add_names(struct fsh_reader *r, struct fsh_text list, unsigned count, unsigned load, const char **names, unsigned *n) {
+    char name[FSH_TEXT_MAX];
+    for (const char *p = list.data, *end = list.data + list.len; count > 0; count--) {
+        size_t len = strnlen(p, (size_t)(end - p));
+        int size = snprintf(name, sizeof name, "%.*s@%u", (int)(len < FSH_TEXT_MAX / 2 ? len : FSH_TEXT_MAX / 2), p, load);
+        names[(*n)++] = keep(r, (struct fsh_text){name, (size_t)size});
+        p = len < (size_t)(end - p) ? p + len + 1 : end;
+    }
+}
+
+/* Only what follows without a gap. */
+static void read_loads(struct fsh_reader *r) {
+    const struct fsh_control *control = fsh_reader_control(r);
+    r->n_rules = r->n_rules < r->header.n_rules ? r->n_rules : r->header.n_rules;
+    for (unsigned i = 0; control && i < control->loads && i < FSH_LOADS; i++) {
+        struct fsh_load_state state = control->load[i];
+        struct fsh_load *load = &r->loads[r->n_loads];
+        if (state.first_rule != r->n_rules || state.first_phase != r->n_phases ||
+            state.n_rules > r->header.rules_room - r->n_rules || state.n_phases > FSH_PHASE_STATES - r->n_phases ||
+            !texts_of_load(r, &state, i + 1, load))
+            return;
+        r->load_times[r->n_loads++] = state.time;
+        add_names(r, load->rules, state.n_rules, i + 1, r->rules, &r->n_rules);
+        add_names(r, load->phases, state.n_phases, i + 1, r->phases, &r->n_phases);
+    }
 }
 
 /* --- opening: definitions --- */
@@ -602,6 +656,8 @@ static int load(struct fsh_reader *r) {
     e = e ? e : scan(r, UNIT_RING);
     e = e || r->fd < 0 ? e : map_file(r);
     e = e ? e : scan(r, UNIT_BLOCK);
+    if (!e)
+        read_loads(r);
     e = e ? e : survey_threads(r);
     e = e ? e : put_in_order(r);
     if (!e)
@@ -707,7 +763,16 @@ unsigned fsh_reader_phases(const struct fsh_reader *r) {
 }
 
 unsigned fsh_reader_rules(const struct fsh_reader *r) {
-    return r->header.n_rules;
+    return r->n_rules;
+}
+
+unsigned fsh_reader_loads(const struct fsh_reader *r) {
+    return r->n_loads;
+}
+
+const struct fsh_load *fsh_reader_load(const struct fsh_reader *r, unsigned load, uint64_t *time) {
+    *time = r->load_times[load - 1];
+    return &r->loads[load - 1];
 }
 
 unsigned fsh_reader_threads(const struct fsh_reader *r) {
@@ -770,7 +835,7 @@ const struct fsh_module_info *fsh_reader_module(const struct fsh_reader *r, unsi
 }
 
 int fsh_reader_totals(const struct fsh_reader *r, struct fsh_totals *totals) {
-    unsigned n_rules = r->header.n_rules, n_calls = r->header.n_calls;
+    unsigned n_rules = r->header.rules_room, n_calls = r->header.n_calls;
     uint64_t *sums = calloc(2ul * n_rules + n_calls + 1, sizeof *sums);
     if (!sums)
         return -ENOMEM;

@@ -114,7 +114,11 @@ const char *fsh_reader_rule_name(const struct fsh_reader *reader, unsigned rule)
 /* "on NAME" for the `on` of a rule. */
 const char *fsh_reader_phase_name(const struct fsh_reader *reader, unsigned phase);
 unsigned fsh_reader_phases(const struct fsh_reader *reader);
+/* Those of profiles that were loaded included: their names have the number of the load behind them, as in NAME@1. */
 unsigned fsh_reader_rules(const struct fsh_reader *reader);
+/* Profiles that were loaded, by number from 1; when, in ns since the start of the run. */
+unsigned fsh_reader_loads(const struct fsh_reader *reader);
+const struct fsh_load *fsh_reader_load(const struct fsh_reader *reader, unsigned load, uint64_t *time);
 
 unsigned fsh_reader_threads(const struct fsh_reader *reader);
 const struct fsh_thread_info *fsh_reader_thread(const struct fsh_reader *reader, unsigned index);

@@ -37,6 +37,9 @@ struct fsh_reader {
     size_t meta_len;
     const char **calls, **faults, **rules, **phases;
     unsigned n_calls, n_faults, n_rules, n_phases;
+    struct fsh_load loads[FSH_LOADS];
+    uint64_t load_times[FSH_LOADS];
+    unsigned n_loads;
 
     uint8_t **rings;
     size_t n_rings, rings_room;

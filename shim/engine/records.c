@@ -64,7 +64,7 @@ static void get_context(const struct fsh_reader *r, struct fsh_get *get, struct 
     c->n_rules = (uint8_t)fsh_get_below(get, FSH_CANDIDATES_MAX + 1);
     c->rules = get->p;
     for (unsigned i = 0; i < c->n_rules && !get->bad; i++)
-        fsh_get_below(get, r->header.n_rules);
+        fsh_get_below(get, r->header.rules_room);
     c->rules_end = get->p;
 }
 
@@ -115,9 +115,9 @@ bool fsh_get_fault(const struct fsh_reader *r, struct fsh_get get, struct fsh_de
     d->n_rules = (unsigned)fsh_get_below(&get, FSH_CANDIDATES_MAX + 1);
     d->rules = rules;
     for (unsigned i = 0; i < d->n_rules && !get.bad; i++) {
-        rules[i].rule = (uint16_t)fsh_get_below(&get, r->header.n_rules);
+        rules[i].rule = (uint16_t)fsh_get_below(&get, r->header.rules_room);
         rules[i].ordinal = fsh_get_varint(&get);
     }
     d->fault = !(d->flags & FAULT_PASSED);
-    return !get.bad && (d->rule < r->header.n_rules || !d->fault);
+    return !get.bad && (d->rule < r->header.rules_room || !d->fault);
 }

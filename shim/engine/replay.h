@@ -15,7 +15,9 @@
  *   struct fsh_script_fault[n_faults]
  *   uint32_t steps[]                        one a decision: number of its context, FSH_STEP_FAULT set if faults follow;
  *                                           then the number of its first fault (one word more). Of several faults (continue)
- *                                           all but the last have FAULT_MORE.
+ *                                           all but the last have FAULT_MORE. FSH_STEP_PLAN and the number of a load: the thread
+ *                                           turned to that profile, when so many calls (the next word) had been met that no rule
+ *                                           was asked about
  *   struct fsh_script_point[n_points]       sorted by owner, key, call, kind; set and site
  *   struct fsh_script_mark[n_marks]         of a point: sorted by ordinal; in the mode `place`, `fault` is FSH_PLACE_ bits */
 #ifndef FSH_REPLAY_H
@@ -27,6 +29,7 @@
 #include "draw.h"
 
 #define FSH_STEP_FAULT 0x80000000u
+#define FSH_STEP_PLAN  0x40000000u
 
 enum fsh_replay_mode { REPLAY_EXACT, REPLAY_SET, REPLAY_SITE, REPLAY_PLACE };
 

@@ -197,7 +197,7 @@ static void lay_out(struct layout *l, const struct meta_item *items, const struc
         meta += meta_entry_size(items[i].text.len);
     uint64_t at = place(&l->meta, FSH_PAGE, meta);
     at = place(&l->processes, at, FSH_PROCESSES * sizeof(struct fsh_process_state));
-    at = place(&l->rules, at, params->n_rules * sizeof(struct fsh_rule_state));
+    at = place(&l->rules, at, (params->n_rules + FSH_LOADED_RULES) * sizeof(struct fsh_rule_state));
     at = place(&l->rings, at, FSH_RINGS * sizeof(struct fsh_ring_state));
     at = place(&l->control, at, sizeof(struct fsh_control));
     at = place(&l->outcomes, at, FSH_OUTCOMES * sizeof(struct fsh_outcome_state));
@@ -260,8 +260,9 @@ static void fill_header(struct fsh_header *h, const struct layout *l, const stru
     h->journal = l->journal;
     h->connections = l->connections;
     h->units = l->units;
-    h->ring_data = fsh_ring_data_offset(h->n_rules, h->n_calls);
-    h->ring_pages = fsh_ring_pages(h->n_rules, h->n_calls);
+    h->rules_room = h->n_rules + FSH_LOADED_RULES;
+    h->ring_data = fsh_ring_data_offset(h->rules_room, h->n_calls);
+    h->ring_pages = fsh_ring_pages(h->rules_room, h->n_calls);
     if (fsh_sys3(SYS_getrandom, &h->nonce, sizeof h->nonce, 0) != sizeof h->nonce)
         h->nonce = fsh_mix(h->start_realtime ^ (uintptr_t)h);
     h->file_end = l->units;
@@ -341,9 +342,10 @@ static bool region_fits(const struct fsh_region *region, uint64_t limit, uint64_
 static bool header_is_sound(const struct fsh_header *h, uint64_t file_size) {
     return !memcmp(h->magic, FSH_TRACE_MAGIC, sizeof h->magic) && h->version == FSH_TRACE_VERSION && h->header_size == sizeof *h &&
            h->units % FSH_PAGE == 0 && h->units >= FSH_PAGE && h->units <= file_size && h->n_rules <= FSH_RULES_MAX &&
-           h->n_calls == FSH_CALLS && h->n_faults == FSH_FAULTS && region_fits(&h->meta, h->units, 8) &&
+           h->rules_room == h->n_rules + FSH_LOADED_RULES && h->n_calls == FSH_CALLS && h->n_faults == FSH_FAULTS &&
+           region_fits(&h->meta, h->units, 8) &&
            region_fits(&h->processes, h->units, FSH_PROCESSES * sizeof(struct fsh_process_state)) &&
-           region_fits(&h->rules, h->units, h->n_rules * sizeof(struct fsh_rule_state)) &&
+           region_fits(&h->rules, h->units, h->rules_room * sizeof(struct fsh_rule_state)) &&
            region_fits(&h->rings, h->units, FSH_RINGS * sizeof(struct fsh_ring_state)) &&
            region_fits(&h->departures, h->units, FSH_DEPARTURES * sizeof(struct fsh_departure)) &&
            (h->audit.size == 0 || region_fits(&h->audit, h->units, FSH_AUDITED * sizeof(struct fsh_audited))) &&
@@ -353,7 +355,8 @@ static bool header_is_sound(const struct fsh_header *h, uint64_t file_size) {
            (h->journal.size == 0 || region_fits(&h->journal, h->units, sizeof(struct fsh_journal))) &&
            region_fits(&h->script, h->units, 0) && region_fits(&h->control, h->units, sizeof(struct fsh_control)) &&
            region_fits(&h->outcomes, h->units, FSH_OUTCOMES * sizeof(struct fsh_outcome_state)) &&
-           h->ring_data == fsh_ring_data_offset(h->n_rules, h->n_calls) && h->ring_pages == fsh_ring_pages(h->n_rules, h->n_calls);
+           h->ring_data == fsh_ring_data_offset(h->rules_room, h->n_calls) &&
+           h->ring_pages == fsh_ring_pages(h->rules_room, h->n_calls);
 }
 
 int fsh_session_map(struct fsh_session *session, int fd) {
@@ -370,6 +373,99 @@ int fsh_session_map(struct fsh_session *session, int fd) {
         return -ENOMEM;
     *session = (struct fsh_session){.fd = fd, .map_size = head.units, .header = base, .is_file = true};
     locate(session);
+    return 0;
+}
+
+/* --- profiles that are loaded --- */
+
+static unsigned count_list(struct fsh_text list) {
+    unsigned n = 0;
+    for (size_t i = 0; i < list.len; i++)
+        n += list.data[i] == 0;
+    return n;
+}
+
+unsigned fsh_load_first_rule(const struct fsh_session *s, unsigned load) {
+    return load && load <= FSH_LOADS ? s->control->load[load - 1].first_rule : 0;
+}
+
+unsigned fsh_load_first_phase(const struct fsh_session *s, unsigned load) {
+    return load && load <= FSH_LOADS ? s->control->load[load - 1].first_phase : 0;
+}
+
+/* Texts one behind the other, in one unit. */
+static int append_profile(const struct fsh_session *s, const struct fsh_load *load, unsigned number, struct fsh_load_state *state) {
+    static const char zeros[FSH_PAGE];
+    struct fsh_load_head head = {load->profile.len, load->rules.len, load->phases.len};
+    uint64_t content = sizeof head + head.profile + head.rules + head.phases;
+    uint64_t used = sizeof(struct fsh_unit) + content, size = ROUND(used, FSH_PAGE);
+    uint64_t at = atomic_fetch_add(&s->header->file_end, size);
+    struct fsh_unit unit = {.magic = fsh_unit_magic(s->header->nonce, UNIT_PROFILE),
+                            .kind = UNIT_PROFILE,
+                            .pages = (uint32_t)(size / FSH_PAGE),
+                            .data = sizeof unit,
+                            .size = (uint32_t)content,
+                            .thread = number};
+    const struct iovec iov[] = {{&unit, sizeof unit},
+                                {&head, sizeof head},
+                                {(void *)load->profile.data, head.profile},
+                                {(void *)load->rules.data, head.rules},
+                                {(void *)load->phases.data, head.phases},
+                                {(void *)zeros, size - used}};
+    state->offset = at + sizeof unit;
+    state->size = content;
+    return write_all(s->fd, iov, 6, at);
+}
+
+int fsh_session_add_load(const struct fsh_session *s, const struct fsh_load *load) {
+    struct fsh_control *c = s->control;
+    unsigned n = atomic_load(&c->loads);
+    const struct fsh_load_state *last = n ? &c->load[n - 1] : NULL;
+    struct fsh_load_state state = {.time = fsh_session_now(s),
+                                   .first_rule = last ? last->first_rule + last->n_rules : s->header->n_rules,
+                                   .n_rules = load->n_rules,
+                                   .first_phase =
+                                       last ? last->first_phase + last->n_phases : count_list(fsh_session_meta(s, META_PHASES)),
+                                   .n_phases = load->n_phases};
+    if (n >= FSH_LOADS || load->n_rules > s->header->rules_room - state.first_rule ||
+        load->n_phases > FSH_PHASE_STATES - state.first_phase)
+        return -ENOSPC;
+    int e = append_profile(s, load, n + 1, &state);
+    if (e)
+        return e;
+    c->load[n] = state;
+    atomic_store(&c->loads, n + 1);
+    return (int)n + 1;
+}
+
+size_t fsh_session_load_size(const struct fsh_session *s, unsigned load) {
+    return load && load <= FSH_LOADS && load <= atomic_load(&s->control->loads) ? s->control->load[load - 1].size : 0;
+}
+
+int fsh_session_read_load(struct fsh_load *out, const struct fsh_session *s, int fd, unsigned load, void *memory) {
+    const struct fsh_load_state *state = &s->control->load[load - 1];
+    struct fsh_unit unit;
+    struct fsh_load_head head;
+    uint64_t left = state->size;
+    long n = fsh_sys4(SYS_pread64, fd, &unit, sizeof unit, state->offset - sizeof unit);
+    if (n < 0)
+        return (int)n;
+    if (n != sizeof unit || unit.magic != fsh_unit_magic(s->header->nonce, UNIT_PROFILE) || unit.thread != load ||
+        unit.size != state->size || left < sizeof head)
+        return -EBADMSG;
+    n = fsh_sys4(SYS_pread64, fd, memory, state->size, state->offset);
+    if (n != (long)state->size)
+        return n < 0 ? (int)n : -EBADMSG;
+    memcpy(&head, memory, sizeof head);
+    left -= sizeof head;
+    if (head.profile > left || head.rules > left - head.profile || head.phases != left - head.profile - head.rules)
+        return -EBADMSG;
+    const char *text = (const char *)memory + sizeof head;
+    *out = (struct fsh_load){.profile = {text, head.profile},
+                             .rules = {text + head.profile, head.rules},
+                             .phases = {text + head.profile + head.rules, head.phases},
+                             .n_rules = state->n_rules,
+                             .n_phases = state->n_phases};
     return 0;
 }
 
@@ -699,8 +795,8 @@ static void start_ring(struct fsh_pen *pen, struct fsh_session *s, const struct 
     ring->magic = fsh_unit_magic(s->header->nonce, UNIT_RING);
     uint64_t *counters = fsh_ring_counters(ring);
     pen->considered = counters;
-    pen->fired = counters + s->header->n_rules;
-    pen->calls = counters + 2 * s->header->n_rules;
+    pen->fired = counters + s->header->rules_room;
+    pen->calls = counters + 2 * s->header->rules_room;
     pen->counting = s->header->trace_mode != TRACE_ALL ||
                     atomic_load_explicit(&s->header->file_end, memory_order_relaxed) > s->header->trace_limit;
     restart(pen, s);
@@ -708,12 +804,12 @@ static void start_ring(struct fsh_pen *pen, struct fsh_session *s, const struct 
 
 /* Counters of a thread without a ring: they are needed for ordinals, and lost with the thread. */
 static int without_ring(struct fsh_pen *pen, struct fsh_session *s) {
-    uint64_t *counters = map(-1, 0, (2ul * s->header->n_rules + FSH_CALLS) * sizeof(uint64_t));
+    uint64_t *counters = map(-1, 0, (2ul * s->header->rules_room + FSH_CALLS) * sizeof(uint64_t));
     if (!counters)
         return -ENOMEM;
     pen->considered = counters;
-    pen->fired = counters + s->header->n_rules;
-    pen->calls = counters + 2 * s->header->n_rules;
+    pen->fired = counters + s->header->rules_room;
+    pen->calls = counters + 2 * s->header->rules_room;
     return 0;
 }
 
@@ -759,7 +855,7 @@ int fsh_pen_open(struct fsh_pen *pen, struct fsh_session *s, const struct fsh_ow
 
 void fsh_pen_close(struct fsh_pen *pen, struct fsh_session *s) {
     if (!pen->ring) {
-        fsh_sys2(SYS_munmap, pen->considered, (2ul * s->header->n_rules + FSH_CALLS) * sizeof(uint64_t));
+        fsh_sys2(SYS_munmap, pen->considered, (2ul * s->header->rules_room + FSH_CALLS) * sizeof(uint64_t));
         return;
     }
     struct fsh_ring_state *state = pen->state;

@@ -26,7 +26,7 @@
 #define FSH_TRACE_MAGIC "FSHTRACE"
 
 enum {
-    FSH_TRACE_VERSION = 2,
+    FSH_TRACE_VERSION = 3,
     FSH_PAGE = 4096,
     FSH_RING_DATA = 60 * 1024, /* at least this much of a ring is stream */
     FSH_PROCESSES = 1024,      /* entries of the process table */
@@ -36,6 +36,9 @@ enum {
     FSH_AUDITED = 1 << 14,     /* threads at a time, with --audit */
     FSH_MARKS = 64,            /* marks that are kept; a run may have more */
     FSH_CONNECTIONS = 1 << 13, /* that count against limits, by process */
+    FSH_LOADS = 32,            /* profiles that can be loaded into a run */
+    FSH_LOADED_RULES = 256,    /* rules that all of them can have together */
+    FSH_PHASE_STATES = 256,    /* phases and events of all profiles of a run */
     FSH_OUTCOMES = 2048,       /* kinds of faults that are counted, by rule, call and error */
     FSH_SLOTS = 64,            /* contexts that one byte can name */
     FSH_RECORD_MAX = 2048,     /* bytes of one record */
@@ -95,6 +98,8 @@ struct fsh_header {
     struct fsh_region journal;  /* journal.h; of no size if no rule loses data */
     struct fsh_region connections;
     _Atomic uint64_t connection; /* number of the last one that was counted */
+    uint32_t rules_room;         /* numbers of rules that counters have room for: more than n_rules, for profiles that are loaded */
+    uint32_t pad;
 };
 
 /* Counters of one rule for the whole run: a cache line, so that rules do not disturb each other. */
@@ -125,6 +130,16 @@ struct fsh_mark_state {
     char text[FSH_MARK_MAX + 8];
 };
 
+/* A profile that was loaded, or that a replay may come to. Its text stands in a unit of its own. */
+struct fsh_load_state {
+    uint64_t offset, size; /* of the unit's content: struct fsh_load_head, then the texts */
+    uint64_t time;         /* ns since the start of the run */
+    uint32_t first_rule, n_rules, first_phase, n_phases;
+};
+struct fsh_load_head {
+    uint64_t profile, rules, phases; /* lengths: the text, names of its rules, names of its phases (lists) */
+};
+
 /* What changes while the run goes on: by its own events, and by `faultshim ctl`. Each word stands for itself; `generation` is
  * raised when one has changed, and every thread looks at it before it decides. */
 struct fsh_control {
@@ -133,9 +148,12 @@ struct fsh_control {
     uint32_t pad[14];
     _Atomic uint32_t intensity; /* of FSH_LEVEL_FULL */
     _Atomic uint32_t marks;     /* set so far: the last FSH_MARKS are kept */
-    uint64_t pad2[7];
-    struct fsh_phase_state phases[FSH_PHASES_MAX];
+    _Atomic uint32_t plan;      /* the profile that holds: number of a load; 0: the one that the run began with */
+    _Atomic uint32_t loads;     /* profiles that are there beside the first */
+    uint64_t pad2[6];
+    struct fsh_phase_state phases[FSH_PHASE_STATES];
     struct fsh_mark_state mark[FSH_MARKS];
+    struct fsh_load_state load[FSH_LOADS];
 };
 
 /* Faults of one rule on one call with one result. */
@@ -165,7 +183,9 @@ struct fsh_process_state {
     uint64_t key;
     _Atomic uint32_t unseen; /* children that no door of ours has seen being made */
     _Atomic uint32_t ready;  /* image + 1 once main has begun */
-    char name[88];           /* "1.2"; ends in NUL */
+    _Atomic uint32_t plan;   /* the last profile that this process can decide by: number of a load; 0: the first */
+    _Atomic uint32_t failed; /* the load that it could not take over; 0 for none */
+    char name[80];           /* "1.2"; ends in NUL */
 };
 
 /* Where a ring stands and whose it is, so that rings of the dead are taken over instead of the file growing. */
@@ -222,7 +242,7 @@ struct fsh_connection_state {
     uint64_t ns_inode; /* of the process */
 };
 
-enum fsh_unit_kind { UNIT_RING = 1, UNIT_BLOCK = 2 };
+enum fsh_unit_kind { UNIT_RING = 1, UNIT_BLOCK = 2, UNIT_PROFILE = 3 };
 
 /* First bytes of a unit. In a ring, `considered`, `fired` and `calls` follow (fsh_ring_counters); in a block the stream does. */
 struct fsh_unit {
@@ -232,7 +252,7 @@ struct fsh_unit {
     uint32_t data;  /* where the stream starts, from the unit's start */
     uint32_t size;  /* bytes of stream: capacity of a ring, content of a block */
     uint64_t process_key, thread_key;
-    uint32_t thread;            /* number of the thread in this trace, from 1: names a stream */
+    uint32_t thread;            /* number of the thread in this trace, from 1: names a stream; of a profile its load */
     uint32_t seq;               /* of this part of the stream, from 0 */
     uint64_t first_n;           /* decisions of the thread before this part */
     uint64_t counted;           /* decisions that passed and were counted without being written (trace-limit, trace = faults) */
@@ -254,16 +274,16 @@ static inline uint64_t fsh_unit_magic(uint64_t nonce, uint32_t kind) {
     return nonce ^ (UINT64_C(0x74696e7500000000) | kind);
 }
 
-/* A ring's counters: uint64_t considered[n_rules], fired[n_rules], calls[n_calls]; decisions, faults of this thread since it
+/* A ring's counters: uint64_t considered[rules_room], fired[rules_room], calls[n_calls]; decisions, faults of this thread since it
  * took the ring. Summed over all rings they are the run's totals (a ring that is taken over keeps counting on). */
 static inline uint64_t *fsh_ring_counters(struct fsh_unit *ring) {
     return (uint64_t *)(ring + 1);
 }
-static inline uint32_t fsh_ring_data_offset(uint32_t n_rules, uint32_t n_calls) {
-    return (uint32_t)((sizeof(struct fsh_unit) + (2ul * n_rules + n_calls) * sizeof(uint64_t) + 63) & ~63ul);
+static inline uint32_t fsh_ring_data_offset(uint32_t rules_room, uint32_t n_calls) {
+    return (uint32_t)((sizeof(struct fsh_unit) + (2ul * rules_room + n_calls) * sizeof(uint64_t) + 63) & ~63ul);
 }
-static inline uint32_t fsh_ring_pages(uint32_t n_rules, uint32_t n_calls) {
-    return (fsh_ring_data_offset(n_rules, n_calls) + FSH_RING_DATA + FSH_PAGE - 1) / FSH_PAGE;
+static inline uint32_t fsh_ring_pages(uint32_t rules_room, uint32_t n_calls) {
+    return (fsh_ring_data_offset(rules_room, n_calls) + FSH_RING_DATA + FSH_PAGE - 1) / FSH_PAGE;
 }
 
 /* The stream.
@@ -325,7 +345,8 @@ enum fsh_changed {
     CHANGED_INTENSITY, /* number 0, value of FSH_LEVEL_FULL */
     CHANGED_RULE,      /* number of the rule, value: CONTROL_ bits that are set now */
     CHANGED_CHANCE,    /* number of the rule, value: the threshold, with CONTROL_CHANCE */
-    CHANGED_TIMES      /* number of the rule, value: times, with CONTROL_TIMES */
+    CHANGED_TIMES,     /* number of the rule, value: times, with CONTROL_TIMES */
+    CHANGED_PLAN       /* number of the load, value: calls of this thread so far that were met and that no rule was asked about */
 };
 
 /* --- the session --- */
@@ -377,6 +398,23 @@ int fsh_session_create(struct fsh_session *session, const char *path, const stru
 int fsh_session_create_private(struct fsh_session *session, const struct fsh_session_params *params);
 /* Maps the session behind a descriptor (which it keeps). Returns 0, -EBADMSG if it is not a session of this version, or -errno. */
 int fsh_session_map(struct fsh_session *session, int fd);
+/* A profile that can take the place of the one that holds. Texts as in struct fsh_session_params. */
+struct fsh_load {
+    struct fsh_text profile, rules, phases;
+    unsigned n_rules, n_phases;
+};
+/* Appends it. It does not hold yet. Returns its number, from 1, -ENOSPC when there is no room for so many (FSH_LOADS,
+ * FSH_LOADED_RULES, FSH_PHASE_STATES), or -errno. One process at a time. */
+int fsh_session_add_load(const struct fsh_session *session, const struct fsh_load *load);
+/* Numbers that come before those of its rules and phases. */
+unsigned fsh_load_first_rule(const struct fsh_session *session, unsigned load);
+unsigned fsh_load_first_phase(const struct fsh_session *session, unsigned load);
+/* How many bytes fsh_session_read_load needs; 0: there is no such load. */
+size_t fsh_session_load_size(const struct fsh_session *session, unsigned load);
+/* Reads it into `memory`, where the texts then stand. `fd`: the session's file. Returns 0, -EBADMSG if it is not whole, or -errno.
+ */
+int fsh_session_read_load(struct fsh_load *out, const struct fsh_session *session, int fd, unsigned load, void *memory);
+
 /* The entry of a thread that is audited, NULL if it has none; `make` gives it one if there is room. */
 struct fsh_audited *fsh_session_audited(const struct fsh_session *session, uint32_t tid, bool make);
 /* The meta entry, or an empty text. */

@@ -89,6 +89,11 @@ bool fsh_read_T_DOORS_IN(struct parse *p, const struct key *key, void *field, st
     return true;
 }
 
+bool fsh_read_T_CONTROL(struct parse *p, const struct key *key, void *field, struct fsh_word value) {
+    static const char *const words[] = {[REACH_RULES] = "rules", [REACH_FULL] = "full"};
+    return choose(p, key, field, value, words, COUNT(words), "rules or full");
+}
+
 bool fsh_read_T_IO_URING(struct parse *p, const struct key *key, void *field, struct fsh_word value) {
     static const char *const words[] = {[IO_URING_REFUSE] = "refuse", [IO_URING_ALLOW] = "allow"};
     return choose(p, key, field, value, words, COUNT(words), "refuse or allow");

@@ -93,12 +93,12 @@ static uint8_t form_of_wait(unsigned call) {
     return call == CALL_sigtimedwait ? WATCHES_SIGNALS : forms_of_waits[fsh_calls[call].roles.waits];
 }
 
-static uint16_t clock_rules[FSH_RULES_MAX];
-static unsigned n_clock_rules;
+static uint16_t clock_rules[FSH_RULES_MAX + FSH_LOADED_RULES];
+static _Atomic unsigned n_clock_rules;
 static uint8_t clocks_used; /* enum fsh_clock_bit: by some rule */
 
 static const struct fsh_fault_spec *spec_of(unsigned rule) {
-    return &fsh_shim.rules[rule].faults[0];
+    return &fsh_shim.rules[rule]->faults[0];
 }
 
 /* What waits by CLOCK_MONOTONIC alone is left alone where no rule acts on that. */
@@ -115,14 +115,21 @@ static void arm(unsigned call, uint8_t form, uint8_t arg) {
     fsh_armed[call] |= WATCH_CLOCK;
 }
 
+void fsh_clock_add(const struct fsh_plan *plan) {
+    for (unsigned i = 0; i < plan->profile->n_rules; i++) {
+        const struct fsh_rule *rule = &plan->profile->rules[i];
+        if (!rule->in_run || !fsh_fault_keeps_time(rule->faults[0].kind))
+            continue;
+        clock_rules[n_clock_rules] = (uint16_t)rule->index;
+        atomic_fetch_add(&n_clock_rules, 1);
+        clocks_used |= rule->faults[0].clocks;
+    }
+}
+
 void fsh_clock_start(void) {
     if (!fsh_shim.plan->has_clocks)
         return;
-    for (unsigned i = 0; i < fsh_shim.n_rules; i++)
-        if (fsh_shim.rules[i].in_run && fsh_fault_keeps_time(spec_of(i)->kind)) {
-            clock_rules[n_clock_rules++] = (uint16_t)i;
-            clocks_used |= spec_of(i)->clocks;
-        }
+    fsh_clock_add(fsh_shim.plan);
     for (unsigned i = 0; i < sizeof timed_calls / sizeof *timed_calls; i++)
         arm(timed_calls[i].call, timed_calls[i].form, timed_calls[i].arg);
     for (unsigned call = 0; call < FSH_CALLS; call++)
@@ -201,7 +208,7 @@ static uint8_t bit_of(int clock) {
 
 static bool lets_in(unsigned rule) {
     const struct fsh_thread *t = fsh_tls.thread;
-    const struct fsh_rule *r = &fsh_shim.rules[rule];
+    const struct fsh_rule *r = fsh_shim.rules[rule];
     return t->known ? t->matches[rule / 64] >> rule % 64 & 1 : !r->process.n && !r->thread.n;
 }
 
@@ -284,7 +291,7 @@ static void map_at(uint8_t bit, int64_t now, struct map *map) {
     *map = (struct map){.seen = now, .rate = BILLION, .next = INT64_MAX};
     for (unsigned i = 0; i < n_clock_rules; i++) {
         freeze(clock_rules[i], bit, now, map);
-        if (fsh_shim.rules[clock_rules[i]].by_time) {
+        if (fsh_shim.rules[clock_rules[i]]->by_time) {
             uint64_t until = fsh_rule_until(clock_rules[i]);
             int64_t next = until > INT64_MAX / 2 ? INT64_MAX : now + (int64_t)until + 1;
             map->next = next < map->next ? next : map->next;

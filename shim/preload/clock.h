@@ -22,6 +22,8 @@ struct fsh_timed {
 
 /* What the plan asks for: WATCH_CLOCK in fsh_armed. */
 void fsh_clock_start(void);
+/* Rules of a profile that is loaded. Once for each. */
+void fsh_clock_add(const struct fsh_plan *plan);
 
 /* Around a system call, at its site: of a row, or of a futex (-1). True: `a` has been changed, and fsh_clock_after is to be called.
  * Any context; errno is kept. */

@@ -4,6 +4,7 @@
 #include <stdatomic.h>
 #include <sys/stat.h>
 
+#include "plans.h"
 #include "session.h"
 
 #include "poison.h"
@@ -19,13 +20,14 @@ static struct fsh_connection_state *slot(uint64_t inode, unsigned i) {
 /* Whether a rule limits calls that make such connections. */
 static bool limits(unsigned rule, enum fsh_counted how) {
     const uint8_t class = how == COUNTED_ACCEPTED ? C_NET_ACCEPT : C_NET_CONNECT;
-    const struct fsh_rule *r = &fsh_shim.rules[rule];
+    const struct fsh_rule *r = fsh_shim.rules[rule];
+    const struct fsh_plan *plan = fsh_plans_with(rule);
     bool storms = false;
     for (unsigned i = 0; i < r->n_faults; i++)
         storms |= r->faults[i].kind == FAULT_STORM;
     for (unsigned call = 0; storms && how != COUNTED_NOT && call < FSH_CALLS; call++)
-        for (unsigned i = 0; fsh_calls[call].class_of[FSH_ON_STREAM] == class && i < fsh_shim.plan->on[call][FSH_ON_STREAM].n; i++)
-            if (fsh_shim.plan->on[call][FSH_ON_STREAM].v[i].rule == rule)
+        for (unsigned i = 0; fsh_calls[call].class_of[FSH_ON_STREAM] == class && i < plan->on[call][FSH_ON_STREAM].n; i++)
+            if (plan->on[call][FSH_ON_STREAM].v[i].rule == rule)
                 return true;
     return false;
 }
@@ -51,7 +53,12 @@ void fsh_connection_opened(int fd, struct fsh_resource *r, enum fsh_counted how)
         return;
     r->counted = (uint8_t)how;
     r->inode = st.st_ino;
-    for (unsigned i = 0; i < fsh_shim.n_rules; i++)
+    fsh_connection_matched(r, 0);
+}
+
+void fsh_connection_matched(const struct fsh_resource *r, unsigned from) {
+    const enum fsh_counted how = (enum fsh_counted)r->counted;
+    for (unsigned i = from; fsh_shim.session.connections && how != COUNTED_NOT && i < r->n_rules; i++)
         if (r->matches[i / 64] >> i % 64 & 1 && limits(i, how))
             enter(i, r->inode, atomic_fetch_add(&fsh_shim.session.header->connection, 1) + 1);
 }

@@ -8,6 +8,8 @@
 #include "facts.h"
 
 void fsh_connection_opened(int fd, struct fsh_resource *resource, enum fsh_counted how);
+/* Rules from that number on have come since it was opened: it counts for those that it matches. */
+void fsh_connection_matched(const struct fsh_resource *resource, unsigned from);
 void fsh_connection_closed(const struct fsh_resource *resource);
 /* How many are open that the rule counts, but for `resource`. */
 uint64_t fsh_open_connections(unsigned rule, const struct fsh_resource *resource);

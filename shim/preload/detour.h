@@ -30,7 +30,8 @@ void fsh_detour_drop(struct fsh_link *link);
 bool fsh_reply_waits(const struct fsh_link *link);
 void fsh_feed_end(struct fsh_feed *feed);
 /* Reads the files that replies are in, before main. */
-void fsh_replies_load(void);
+struct fsh_profile;
+void fsh_replies_load(const struct fsh_profile *profile);
 /* The process has had several threads. */
 extern bool fsh_threaded;
 

@@ -280,7 +280,7 @@ static long (*const effects[FSH_FAULTS])(const struct fsh_action *) = {
 };
 
 static const struct fsh_fault_spec *spec_of(const struct fsh_verdict *v) {
-    return &fsh_shim.rules[v->rule].faults[v->alternative];
+    return &fsh_shim.rules[v->rule]->faults[v->alternative];
 }
 
 /* Delays join any other fault: those before it are held first, those after it last. */

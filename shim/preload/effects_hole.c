@@ -160,7 +160,7 @@ static long wait_for(const struct fsh_action *x, const struct fsh_wait_limit *li
 static long wait_in_pieces(const struct fsh_action *x) {
     const struct fsh_wait_limit limit = fsh_wait_limit((enum fsh_call)x->hit->call, x->a);
     struct fsh_wait_sets sets;
-    const uint64_t slice = fsh_shim.plan->moves_links ? SHORT_SLICE : SLICE;
+    const uint64_t slice = fsh_tls.thread->plan->moves_links ? SHORT_SLICE : SLICE;
     uint64_t end = limit.ns == for_ever ? for_ever : fsh_monotonic() + limit.ns;
     if (limit.ns == 0 || !fsh_wait_keep_sets(x, &sets)) {
         fsh_holes_heal();
@@ -197,7 +197,7 @@ long fsh_effect_blackhole(const struct fsh_action *x) {
         int e = errno;
         fsh_held_flush_all();
         errno = e;
-        bool shared = fsh_shim.plan->moves_links && fsh_threaded;
+        bool shared = fsh_tls.thread->plan->moves_links && fsh_threaded;
         return shared || atomic_load_explicit(&fsh_holes, memory_order_relaxed) ? wait_in_pieces(x) : fsh_real_call(x);
     }
     if (x->hit->resource && x->hit->resource->link && fsh_link_is_asked(x->hit->resource->link, (enum fsh_call)x->hit->call))

@@ -298,11 +298,11 @@ static void load(struct fsh_net_spec *net) {
     fsh_sys1(SYS_close, fd);
 }
 
-void fsh_replies_load(void) {
-    for (unsigned i = 0; i < fsh_shim.n_rules; i++)
-        for (unsigned k = 0; k < fsh_shim.rules[i].n_faults; k++) {
-            struct fsh_net_spec *net = &fsh_shim.rules[i].faults[k].net;
-            if (net->path && fsh_shim.rules[i].in_run)
+void fsh_replies_load(const struct fsh_profile *profile) {
+    for (unsigned i = 0; i < profile->n_rules; i++)
+        for (unsigned k = 0; k < profile->rules[i].n_faults; k++) {
+            struct fsh_net_spec *net = &profile->rules[i].faults[k].net;
+            if (net->path && profile->rules[i].in_run)
                 load(net);
         }
 }

@@ -89,40 +89,64 @@ void *fsh_facts_memory(size_t size) {
     return p;
 }
 
-static size_t match_words(void) {
-    return (fsh_shim.n_rules + 63) / 64;
+static size_t match_words(uint32_t n_rules) {
+    return (n_rules + 63) / 64;
 }
 
 enum { NAME_ROOM = 160 }; /* names of connections and pipes fit; paths get their own memory */
 
-static struct fsh_resource *build(void) {
-    unsigned slots = fsh_shim.plan->n_slots;
-    size_t size = sizeof(struct fsh_resource) + match_words() * 8 +
-                  slots * (sizeof(struct fsh_keyed) + sizeof(struct fsh_key_state)) + NAME_ROOM + 64;
-    char *p = take(size);
+/* What is kept for each slot and rule. */
+static size_t size_of_room(uint32_t slots, uint32_t rules) {
+    return slots * (sizeof(struct fsh_keyed) + sizeof(struct fsh_key_state)) + match_words(rules) * 8;
+}
+
+static void divide_room(struct fsh_resource *r, char *p, uint32_t slots) {
+    r->own = (void *)p;
+    r->keyed = (void *)(p + slots * sizeof(struct fsh_key_state));
+    r->matches = (void *)(r->keyed + slots);
+    r->n_slots = slots;
+}
+
+static struct fsh_resource *build(uint32_t slots, uint32_t rules) {
+    const size_t head = (sizeof(struct fsh_resource) + 31) & ~(size_t)31, room = size_of_room(slots, rules);
+    char *p = take(head + room + NAME_ROOM + 64);
     if (!p)
         return NULL;
     struct fsh_resource *r = (void *)p;
-    p += (sizeof *r + 31) & ~(size_t)31;
-    r->own = (void *)p;
-    p += slots * sizeof(struct fsh_key_state);
-    r->keyed = (void *)p;
-    p += slots * sizeof(struct fsh_keyed);
-    r->matches = (void *)p;
-    p += match_words() * 8;
-    r->name = p;
+    divide_room(r, p + head, slots);
+    r->n_rules = rules;
+    r->name_room = p + head + room;
     return r;
 }
 
+/* More room, when rules have come since. Locked. Another thread may still be counting in the old one, which stays. */
+static bool widen(struct fsh_resource *r, uint32_t slots, uint32_t rules) {
+    if (r->n_slots >= slots && match_words(r->n_rules) >= match_words(rules))
+        return true;
+    const struct fsh_resource old = *r;
+    char *p = take(size_of_room(slots, rules));
+    if (!p)
+        return false;
+    divide_room(r, p, slots);
+    memcpy(r->keyed, old.keyed, old.n_slots * sizeof *r->keyed);
+    memcpy(r->matches, old.matches, match_words(old.n_rules) * 8);
+    return true;
+}
+
 static struct fsh_resource *obtain(void) {
+    const uint32_t rules = atomic_load(&fsh_shim.n_rules), slots = atomic_load(&fsh_shim.n_slots);
     lock();
     struct fsh_resource *r = pool.spare;
-    if (r)
+    if (!r)
+        r = build(slots, rules);
+    else if (widen(r, slots, rules))
         pool.spare = r->next;
     else
-        r = build();
-    if (r)
+        r = NULL;
+    if (r) {
         r->is_spare = false;
+        r->n_rules = rules;
+    }
     unlock();
     return r;
 }
@@ -279,8 +303,9 @@ static unsigned port_of(const void *addr) {
 
 /* --- matching --- */
 
-static void set_match(struct fsh_resource *r, unsigned rule) {
-    r->matches[rule / 64] |= UINT64_C(1) << rule % 64;
+static void set_match(struct fsh_resource *r, unsigned rule, bool is_match) {
+    const uint64_t bit = UINT64_C(1) << rule % 64;
+    r->matches[rule / 64] = is_match ? r->matches[rule / 64] | bit : r->matches[rule / 64] & ~bit;
 }
 
 static bool path_matches(const struct fsh_rule *rule, const struct fsh_resource *r) {
@@ -377,11 +402,9 @@ static bool ends_match(const struct fsh_rule *rule, const struct ends *ends) {
     return !rule->local.n || address_matches(&rule->local, ends->local, ends->local_len);
 }
 
-static void match_rules(struct fsh_resource *r, const struct ends *ends) {
-    memset(r->matches, 0, match_words() * 8);
-    for (unsigned i = 0; i < fsh_shim.n_rules; i++)
-        if (path_matches(&fsh_shim.rules[i], r) && ends_match(&fsh_shim.rules[i], ends))
-            set_match(r, i);
+static void match_rules(struct fsh_resource *r, const struct ends *ends, unsigned from) {
+    for (unsigned i = from; i < r->n_rules; i++)
+        set_match(r, i, path_matches(fsh_shim.rules[i], r) && ends_match(fsh_shim.rules[i], ends));
 }
 
 /* --- counters --- */
@@ -405,20 +428,20 @@ struct fsh_key_state *fsh_shared_counters(uint64_t rule_hash, uint64_t key, bool
 
 /* Counters of a call site: a hash table in the session only; a full one counts by rule and process (NULL). */
 struct fsh_key_state *fsh_site_counters(unsigned rule, uint64_t key) {
-    return fsh_shared_counters(fsh_shim.rules[rule].hash, key, true);
+    return fsh_shared_counters(fsh_shim.rules[rule]->counters, key, true);
 }
 
-static void attach_counters(struct fsh_resource *r) {
-    for (unsigned i = 0; i < fsh_shim.n_rules; i++) {
-        unsigned slot = fsh_shim.plan->slots[i];
+static void attach_counters(struct fsh_resource *r, unsigned from) {
+    for (unsigned i = from; i < r->n_rules; i++) {
+        unsigned slot = fsh_shim.slots[i];
         if (slot == FSH_NO_SLOT)
             continue;
         memset(&r->own[slot], 0, sizeof r->own[slot]);
         struct fsh_key_state *shared = NULL;
         if (r->named && (r->matches[i / 64] >> i % 64 & 1))
-            shared = fsh_shared_counters(fsh_shim.rules[i].hash, r->key, true);
+            shared = fsh_shared_counters(fsh_shim.rules[i]->counters, r->key, true);
         r->keyed[slot].counters = shared ? shared : &r->own[slot];
-        r->keyed[slot].stream = fsh_stream(fsh_shim.plan->seed, fsh_shim.rules[i].hash, r->key);
+        r->keyed[slot].stream = fsh_stream(fsh_shim.plan->seed, fsh_shim.rules[i]->hash, r->key);
     }
 }
 
@@ -448,17 +471,18 @@ static void introduce(struct fsh_resource *r) {
 static struct fsh_resource *finish(struct fsh_resource *r, enum fsh_kind kind, bool named, const struct ends *ends) {
     r->kind = (uint8_t)kind;
     r->named = named;
-    r->generation = fsh_fds.generation;
+    /* rules that have come meanwhile are looked at when it is used next */
+    r->generation = fsh_fds.generation - (r->n_rules < atomic_load(&fsh_shim.n_rules));
     r->number = atomic_fetch_add_explicit(&fsh_shim.session.header->resources, 1, memory_order_relaxed) + 1;
-    match_rules(r, ends);
-    attach_counters(r);
+    match_rules(r, ends, 0);
+    attach_counters(r, 0);
     introduce(r);
     return r;
 }
 
 /* But for its place in a list. */
 static void clear(struct fsh_resource *r) {
-    r->name = (char *)(r->matches + match_words());
+    r->name = r->name_room;
     r->name[0] = 0;
     r->other = NULL;
     r->socket = NULL;
@@ -508,34 +532,52 @@ static struct fsh_resource *unnamed(enum fsh_kind kind, const char *what, const 
 
 static const struct ends no_ends;
 
-/* A child that uses what its parent numbered counts for itself. */
-static struct fsh_resource *renew(struct fsh_resource *old) {
-    if ((old->generation & ~FSH_LINKED) == fsh_fds.generation)
+/* Rules that have come since it was last looked at. Locked. */
+static bool match_more(struct fsh_resource *r, const struct ends *ends) {
+    const uint32_t rules = atomic_load(&fsh_shim.n_rules), before = r->n_rules;
+    if (!widen(r, atomic_load(&fsh_shim.n_slots), rules))
+        return false;
+    r->n_rules = rules;
+    match_rules(r, ends, before);
+    attach_counters(r, before);
+    fsh_connection_matched(r, before);
+    return true;
+}
+
+/* A child that uses what its parent numbered counts for itself. NULL: there is no memory. */
+static struct fsh_resource *renew(struct fsh_resource *old, const struct ends *ends) {
+    const uint32_t now = __atomic_load_n(&fsh_fds.generation, __ATOMIC_ACQUIRE);
+    bool good = true;
+    if ((old->generation & ~FSH_LINKED) == now)
         return old;
     lock();
-    if ((old->generation & ~FSH_LINKED) != fsh_fds.generation && !old->named) {
+    const uint32_t then = old->generation & ~FSH_LINKED;
+    if (then != now && old->n_rules < atomic_load(&fsh_shim.n_rules))
+        good = match_more(old, ends);
+    if (good && then / FSH_FORK != now / FSH_FORK && !old->named) {
         old->key = fsh_fold(old->key, fsh_shim.process.key);
         old->number = atomic_fetch_add_explicit(&fsh_shim.session.header->resources, 1, memory_order_relaxed) + 1;
-        attach_counters(old);
+        attach_counters(old, 0);
         introduce(old);
     }
-    old->generation = fsh_fds.generation | (old->link ? FSH_LINKED : 0); /* last: from here on the short way takes it as it is */
+    if (good) /* last: from here on the short way takes it as it is */
+        __atomic_store_n(&old->generation, now | (old->link ? FSH_LINKED : 0), __ATOMIC_RELEASE);
     unlock();
-    return old;
+    return good ? old : NULL;
 }
 
 void fsh_resource_link(struct fsh_resource *r, struct fsh_link *link) {
     r->link = link;
-    r->generation = fsh_fds.generation | FSH_LINKED;
+    r->generation = (fsh_fds.generation - (r->n_rules < atomic_load(&fsh_shim.n_rules))) | FSH_LINKED;
 }
 
 /* --- the table by name --- */
 
-static struct fsh_resource *look_up(uint64_t hash, const char *name) {
+static struct fsh_resource *look_up(uint64_t hash, const char *name, const struct ends *ends) {
     struct fsh_resource *r = atomic_load_explicit(&buckets[hash % BUCKETS], memory_order_acquire);
     for (; r; r = r->next)
         if (r->hash == hash && (!strcmp(r->name, name) || (r->other && !strcmp(r->other, name))))
-            return renew(r);
+            return renew(r, ends);
     return NULL;
 }
 
@@ -605,7 +647,7 @@ static bool ends_with(const char *text, const char *end) {
 /* What is the same under its name for all processes and runs. */
 static struct fsh_resource *named(enum fsh_kind kind, const struct text *name, const struct ends *ends) {
     uint64_t hash = fsh_hash(name->p, name->len) | 1;
-    struct fsh_resource *r = look_up(hash, name->p);
+    struct fsh_resource *r = look_up(hash, name->p, ends);
     if (r || !(r = blank()))
         return r;
     memcpy(r->name, name->p, name->len + 1);
@@ -668,7 +710,7 @@ struct fsh_resource *fsh_resource_of_path(int dirfd, const char *path, int oflag
     if ((oflags & O_TMPFILE) == O_TMPFILE)
         return unnamed(FSH_ON_FILE, "file", &no_ends);
     uint64_t hash = fsh_hash(name, strlen(name)) | 1;
-    struct fsh_resource *r = look_up(hash, name);
+    struct fsh_resource *r = look_up(hash, name, &no_ends);
     bool drawn = oflags & FSH_DRAWN || fsh_tls.draws ||
                  ((oflags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL) && fsh_path_is_temporary(&fsh_shim.places, name));
     return r ? r : new_file(name, drawn, hash);
@@ -767,8 +809,13 @@ static struct fsh_resource *take_orphan(uint64_t hash) {
     struct fsh_resource *r = atomic_load_explicit(&buckets[hash % BUCKETS], memory_order_acquire);
     while (r && !(r->hash && r->socket && r->socket->life != r->socket_life))
         r = r->next;
-    if (r)
+    const uint32_t rules = atomic_load(&fsh_shim.n_rules);
+    if (r && widen(r, atomic_load(&fsh_shim.n_slots), rules)) {
+        r->n_rules = rules;
         r->hash = 0; /* found by nobody until it is whole */
+    } else {
+        r = NULL;
+    }
     unlock();
     if (r)
         clear(r);
@@ -786,7 +833,8 @@ static struct fsh_resource *datagram_peer(struct fsh_resource *socket, const voi
     add(&t, of ? "" : "<-");
     add(&t, of ? of : socket->name);
     uint64_t hash = fsh_fold(socket->key, fsh_hash(name, t.len)) | 1;
-    struct fsh_resource *r = look_up(hash, name);
+    const struct ends ends = {.peer = peer, .peer_len = len};
+    struct fsh_resource *r = look_up(hash, name, &ends);
     if (r)
         return r;
     if (__atomic_add_fetch(&socket->connections, 1, __ATOMIC_RELAXED) > PEERS_MAX)
@@ -802,7 +850,6 @@ static struct fsh_resource *datagram_peer(struct fsh_resource *socket, const voi
     struct text b = {bare, 0, sizeof bare};
     add_address(&b, peer, len);
     r->key = fsh_fold(socket->key, fsh_hash(bare, b.len));
-    const struct ends ends = {.peer = peer, .peer_len = len};
     finish(r, socket->kind, false, &ends);
     if (orphan)
         __atomic_store_n(&r->hash, hash, __ATOMIC_RELEASE);
@@ -898,7 +945,7 @@ static struct fsh_resource *found_file(int fd, bool is_char) {
     if (!fd_link(fd, path) || path[0] != '/' || ends_with(path, " (deleted)"))
         return unnamed(FSH_ON_FILE, "file", &no_ends);
     uint64_t hash = fsh_hash(path, strlen(path)) | 1;
-    struct fsh_resource *r = look_up(hash, path);
+    struct fsh_resource *r = look_up(hash, path, &no_ends);
     return r ? r : new_file(path, false, hash);
 }
 
@@ -907,7 +954,7 @@ static struct fsh_resource *found_pipe(int fd) {
     if (!fd_link(fd, path) || path[0] != '/')
         return unnamed(FSH_ON_PIPE, "pipe", &no_ends);
     uint64_t hash = fsh_hash(path, strlen(path)) | 1;
-    struct fsh_resource *r = look_up(hash, path);
+    struct fsh_resource *r = look_up(hash, path, &no_ends);
     if (r && r->kind == FSH_ON_PIPE)
         return r;
     if (!(r = blank()))
@@ -944,6 +991,17 @@ static struct fsh_resource *discover(int fd, bool *direct) {
     }
 }
 
+/* Its addresses are asked for again, where rules have come that may look at them. */
+static struct fsh_resource *renew_socket(struct fsh_resource *r, int fd) {
+    struct address peer, local;
+    if ((r->kind != FSH_ON_STREAM && r->kind != FSH_ON_DGRAM) || !wants_peers || r->n_rules == atomic_load(&fsh_shim.n_rules))
+        return renew(r, &no_ends);
+    bool has_peer = ask(SYS_getpeername, fd, &peer), has_local = ask(SYS_getsockname, fd, &local);
+    const struct ends ends = {address_or_null(has_peer, &peer), address_or_null(has_local, &local), has_peer ? peer.len : 0,
+                              has_local ? local.len : 0, NULL};
+    return renew(r, &ends);
+}
+
 struct fsh_resource *fsh_resource_found(int fd, bool *direct) {
     *direct = false;
     if (fd < 0 || fd == fsh_shim.session.fd)
@@ -951,7 +1009,7 @@ struct fsh_resource *fsh_resource_found(int fd, bool *direct) {
     uintptr_t word = (unsigned)fd < fsh_fds.n ? atomic_load_explicit(&fsh_fds.v[fd], memory_order_acquire) : 0;
     if (word) {
         *direct = word & 1;
-        return renew((struct fsh_resource *)(word & ~(uintptr_t)1));
+        return renew_socket((struct fsh_resource *)(word & ~(uintptr_t)1), fd);
     }
     struct fsh_resource *r = discover(fd, direct);
     if (r)
@@ -1037,6 +1095,13 @@ static _Atomic uintptr_t *map_fds(size_t n) {
     return p < 0 && p > -4096 ? NULL : (_Atomic uintptr_t *)p;
 }
 
+void fsh_facts_loaded(unsigned load) {
+    uint32_t have = __atomic_load_n(&fsh_fds.generation, __ATOMIC_ACQUIRE);
+    while (have % FSH_FORK < load && !__atomic_compare_exchange_n(&fsh_fds.generation, &have, have - have % FSH_FORK + load, false,
+                                                                  __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+        ;
+}
+
 int fsh_facts_start(void) {
     struct rlimit limit = {FDS_MIN, FDS_MIN};
     fsh_sys4(SYS_prlimit64, 0, RLIMIT_NOFILE, 0, &limit);
@@ -1051,14 +1116,15 @@ int fsh_facts_start(void) {
     fsh_fds.n = fsh_fds.v ? (unsigned)n : 3;
     if (!fsh_fds.v)
         fsh_fds.v = fewest;
+    wants_peers = fsh_shim.plan->profile->options.control == REACH_FULL;
     for (unsigned i = 0; i < fsh_shim.n_rules; i++)
-        wants_peers |= fsh_shim.rules[i].peer.n || fsh_shim.rules[i].local.n;
+        wants_peers |= fsh_shim.rules[i]->peer.n || fsh_shim.rules[i]->local.n;
     fsh_connections_start();
     return 0;
 }
 
 void fsh_facts_fork(void) {
-    fsh_fds.generation++;
+    fsh_fds.generation += FSH_FORK;
     /* another thread of the parent may have been in the middle of it */
     if (atomic_exchange(&pool.lock, 0)) {
         pool.at = pool.end = NULL;

@@ -28,9 +28,11 @@ struct fsh_resource {
     struct fsh_keyed *keyed;   /* by slot */
     struct fsh_key_state *own; /* by slot: counters that are this process's alone */
     uint64_t *matches;         /* by rule, as bits: path, peer, local */
-    char *name, *other;
+    char *name, *other, *name_room;
     _Atomic uint32_t users; /* descriptors */
-    uint32_t generation;    /* of forks: an unnamed resource is counted anew in a child */
+    uint32_t generation;    /* of fsh_fds, when it was last looked at */
+    uint32_t n_rules;       /* that it was matched with */
+    uint32_t n_slots;       /* that there is memory for */
     uint32_t connections;   /* accepted so far; peers of datagrams */
     uint32_t life;          /* how often this memory was released: tells peers that their socket is gone */
     uint32_t socket_life;   /* of a datagram's peer: its socket's life */
@@ -60,6 +62,8 @@ void fsh_resource_link(struct fsh_resource *resource, struct fsh_link *link);
 enum { FSH_LINKED = 1u << 31 };
 
 int fsh_facts_start(void);
+/* Rules have come with that load: resources are matched with them before they are looked at again. */
+void fsh_facts_loaded(unsigned load);
 /* In a forked child: what is counted for each process starts anew. */
 void fsh_facts_fork(void);
 
@@ -67,8 +71,9 @@ void fsh_facts_fork(void);
 struct fsh_fds {
     _Atomic uintptr_t *v;
     unsigned n;
-    uint32_t generation; /* of forks */
+    uint32_t generation; /* forks, by FSH_FORK, and the profile that was loaded last */
 };
+enum { FSH_FORK = FSH_LOADS + 1 };
 extern struct fsh_fds fsh_fds;
 
 /* A descriptor that is not known yet, or whose resource stems from before a fork. */

@@ -13,6 +13,7 @@
 #include "effects.h"
 #include "links.h"
 #include "phases.h"
+#include "plans.h"
 #include "script.h"
 #include "session.h"
 #include "sites.h"
@@ -85,6 +86,22 @@ static inline struct fsh_thread *enter(void) {
     t->gate = 0;
     compiler_fence();
     return t;
+}
+
+/* The same, with what has changed taken over: the profile too. */
+static inline struct fsh_thread *enter_to_decide(void) {
+    struct fsh_thread *t = enter();
+    if (t && UNLIKELY(fsh_phases_changed(t)))
+        fsh_phases_take(t);
+    if (t && UNLIKELY(fsh_shim.replays))
+        fsh_replay_turn(t);
+    return t;
+}
+
+/* The rules for a call. */
+static inline const struct fsh_candidates *list_of(const struct fsh_thread *t, enum fsh_call call, enum fsh_kind kind) {
+    const struct fsh_candidates *list = &t->plan->on[call][kind];
+    return UNLIKELY(fsh_shim.replays) && !list->n && !fsh_replay_is_exact() ? fsh_plans_any(call, kind) : list;
 }
 
 static inline void leave(struct fsh_thread *t) {
@@ -325,7 +342,7 @@ static COLD void count_by_site(struct count *n, struct fsh_thread *t, const stru
 }
 
 static void count(struct count *n, struct fsh_thread *t, const struct fsh_candidate *cand, struct call *c) {
-    const struct fsh_rule *rule = &fsh_shim.rules[cand->rule];
+    const struct fsh_rule *rule = fsh_shim.rules[cand->rule];
     const struct fsh_keyed *keyed = c->resource && cand->slot != FSH_NO_SLOT ? &c->resource->keyed[cand->slot] : NULL;
     *n = (struct count){0};
     if (cand->key == KEY_RESOURCE && keyed) {
@@ -375,7 +392,7 @@ struct round {
 
 static COLD void fire(struct fsh_thread *t, struct round *round, const struct fsh_candidate *cand, uint32_t alternatives,
                       const struct call *c, const struct count *n, uint64_t word, bool was_stuck) {
-    const struct fsh_rule *rule = &fsh_shim.rules[cand->rule];
+    const struct fsh_rule *rule = fsh_shim.rules[cand->rule];
     struct fsh_hit *hit = &t->hit;
     struct fsh_facts facts = facts_of(c, cand);
     facts.room = n->bytes;
@@ -414,7 +431,7 @@ static bool fires(const struct fsh_candidate *cand, uint64_t threshold, const st
     if (!(cand->flags & CAND_COUNT) || !threshold)
         return word < threshold || threshold == UINT64_MAX;
     *was_stuck = n->stuck && atomic_load_explicit(n->stuck, memory_order_relaxed);
-    return *was_stuck || fsh_fires(&fsh_shim.rules[cand->rule], threshold, n->ordinal, n->bytes, c->size, word);
+    return *was_stuck || fsh_fires(fsh_shim.rules[cand->rule], threshold, n->ordinal, n->bytes, c->size, word);
 }
 
 /* The script says where: its place is that of the first rule that considers the call, and rules that go on are as they are. */
@@ -442,7 +459,7 @@ static COLD void place(struct fsh_thread *t, struct round *round, const struct f
 /* One candidate beyond the simple case. */
 static void look(struct fsh_thread *t, struct round *round, const struct fsh_candidates *list, unsigned i, struct call *c) {
     const struct fsh_candidate *cand = &list->v[i];
-    const struct fsh_rule *rule = &fsh_shim.rules[cand->rule];
+    const struct fsh_rule *rule = fsh_shim.rules[cand->rule];
     uint32_t alternatives = cand->alternatives;
     bool by_loader = (uintptr_t)c->caller - fsh_shim.loader < fsh_shim.loader_size;
     bool filtered = cand->flags & CAND_FILTER || (c->fd >= 0 && c->fd <= 2);
@@ -535,8 +552,8 @@ static COLD struct fsh_hit *hand_over(struct fsh_thread *t, struct round *round,
         record_fault(t, round, list, c, i);
     t->pen.n++;
     for (unsigned i = 0; i < hit->n; i++)
-        if (fsh_shim.rules[hit->verdicts[i].rule].starts && !(round->flags[i] & FAULT_LASTING))
-            fsh_phases_fired(&fsh_shim.rules[hit->verdicts[i].rule]);
+        if (fsh_shim.rules[hit->verdicts[i].rule]->starts && !(round->flags[i] & FAULT_LASTING))
+            fsh_phases_fired(fsh_shim.rules[hit->verdicts[i].rule]);
     return hit;
 }
 
@@ -613,7 +630,7 @@ static COLD void join_link(struct fsh_hit *hit, struct round *round, const struc
  * and asking or telling a connection whose descriptor leads elsewhere. They go by the effect, and nothing is recorded. */
 static struct fsh_hit *pass_around(struct fsh_thread *t, const struct call *c) {
     const struct fsh_link *link = c->resource ? fsh_link_of(c->resource) : NULL;
-    bool shares = fsh_shim.plan->moves_links && fsh_threaded;
+    bool shares = t->plan->moves_links && fsh_threaded;
     bool waits = (shares || atomic_load_explicit(&fsh_holes, memory_order_relaxed) ||
                   atomic_load_explicit(&fsh_holders, memory_order_relaxed)) &&
                  fsh_call_polls(c->call);
@@ -643,9 +660,11 @@ static COLD void note_site(struct fsh_thread *t, const struct round *round, stru
 
 /* The decision is made: faults are handed over, a pass is one byte in the trace. */
 static struct fsh_hit *conclude(struct fsh_thread *t, struct round *round, const struct fsh_candidates *list, struct call *c) {
-    const struct fsh_link *link = UNLIKELY(fsh_shim.plan->needs_links) ? link_met(c) : NULL;
-    if (UNLIKELY(!list->n && !link))
+    const struct fsh_link *link = UNLIKELY(t->plan->needs_links) ? link_met(c) : NULL;
+    if (UNLIKELY(!list->n && !link)) {
+        t->unasked++;
         return pass_around(t, c);
+    }
     bool stacks = fsh_shim.plan->profile->options.stacks != STACKS_OFF;
     if (UNLIKELY(stacks))
         note_site(t, round, c);
@@ -674,8 +693,6 @@ static struct fsh_hit *decide_fully(struct fsh_thread *t, const struct fsh_candi
     round.phases = (struct fsh_phases_seen){0};
     t->hit.n = 0;
     if (LIKELY(fsh_shim.session.header->headstart) || !in_headstart(c->call)) {
-        if (UNLIKELY(fsh_phases_changed(t)))
-            fsh_phases_take(t);
         for (unsigned i = 0; i < list->n; i++)
             look(t, &round, list, i, c);
     }
@@ -691,11 +708,11 @@ static inline bool is_unsteady(const struct fsh_thread *t) {
 }
 
 static COLD struct fsh_hit *consider_slowly(enum fsh_call call, uint64_t size, const void *caller) {
-    struct fsh_thread *t = enter();
+    struct fsh_thread *t = enter_to_decide();
     struct call c = {.call = call, .kind = FSH_ON_NONE, .fd = -1, .size = size, .caller = caller};
     if (t)
         tell_audit(t, call);
-    return t ? decide_fully(t, &fsh_shim.plan->on[call][FSH_ON_NONE], &c) : NULL;
+    return t ? decide_fully(t, list_of(t, call, FSH_ON_NONE), &c) : NULL;
 }
 
 /* The gate is closed and every candidate has been counted. */
@@ -719,7 +736,7 @@ static inline struct fsh_hit *pass(struct fsh_thread *t, const struct fsh_candid
 /* Draws keyed by the thread. If one fires, what has been counted is taken back, and decide_fully starts over. */
 static COLD struct fsh_hit *start_over(struct fsh_thread *t, unsigned counted, enum fsh_call call, uint64_t size,
                                        const void *caller) {
-    const struct fsh_candidates *list = &fsh_shim.plan->on[call][FSH_ON_NONE];
+    const struct fsh_candidates *list = &t->plan->on[call][FSH_ON_NONE];
     while (counted-- > 0) {
         t->streams[list->v[counted].rule].position -= FSH_GAMMA;
         t->pen.considered[list->v[counted].rule]--;
@@ -730,7 +747,7 @@ static COLD struct fsh_hit *start_over(struct fsh_thread *t, unsigned counted, e
 
 struct fsh_hit *fsh_consider(enum fsh_call call, uint64_t size, const void *caller) {
     struct fsh_thread *t = fsh_tls.thread;
-    const struct fsh_candidates *list = &fsh_shim.plan->on[call][FSH_ON_NONE];
+    const struct fsh_candidates *list = &t->plan->on[call][FSH_ON_NONE]; /* looked into below, if the thread has a plan */
     if (UNLIKELY(!t->gate || is_unsteady(t) || list->shape != SHAPE_THREAD))
         return consider_slowly(call, size, caller);
     t->gate = 0;
@@ -752,8 +769,9 @@ struct fsh_hit *fsh_consider(enum fsh_call call, uint64_t size, const void *call
 
 static struct fsh_hit *decide_on(struct fsh_thread *t, enum fsh_call call, int fd, int mflags, struct fsh_resource *r,
                                  enum fsh_kind kind, bool direct, uint64_t size, const void *caller) {
-    const struct fsh_candidates *list = &fsh_shim.plan->on[call][kind];
-    if (!list->n && !fsh_shim.plan->needs_links) {
+    const struct fsh_candidates *list = list_of(t, call, kind);
+    if (!list->n && !t->plan->needs_links) {
+        t->unasked++;
         leave(t);
         return NULL;
     }
@@ -772,7 +790,7 @@ static inline bool is_skipped(struct fsh_thread *t, enum fsh_call call) {
 }
 
 static COLD struct fsh_hit *consider_fd_slowly(enum fsh_call call, int fd, int mflags, uint64_t size, const void *caller) {
-    struct fsh_thread *t = enter();
+    struct fsh_thread *t = enter_to_decide();
     if (!t)
         return NULL;
     tell_audit(t, call);
@@ -790,7 +808,7 @@ static COLD struct fsh_hit *consider_fd_slowly(enum fsh_call call, int fd, int m
 static COLD struct fsh_hit *fire_and_go_on(enum fsh_call call, int fd, int mflags, uint64_t size, const void *caller, unsigned at) {
     struct fsh_thread *t = fsh_tls.thread;
     struct fsh_resource *r = t->counted.resource;
-    const struct fsh_candidates *list = &fsh_shim.plan->on[call][r->kind];
+    const struct fsh_candidates *list = &t->plan->on[call][r->kind];
     const struct fsh_candidate *cand = &list->v[at];
     struct call c = {.call = call, .kind = r->kind, .fd = fd, .mflags = mflags, .resource = r, .size = size, .caller = caller};
     struct round round;
@@ -812,7 +830,7 @@ struct fsh_hit *fsh_consider_fd(enum fsh_call call, int fd, int mflags, uint64_t
     struct fsh_resource *r = (struct fsh_resource *)(word & ~(uintptr_t)1);
     if (UNLIKELY(!t->gate || is_unsteady(t) || !r || r->generation != fsh_fds.generation))
         return consider_fd_slowly(call, fd, mflags, size, caller);
-    const struct fsh_candidates *list = &fsh_shim.plan->on[call][r->kind];
+    const struct fsh_candidates *list = &t->plan->on[call][r->kind];
     if (UNLIKELY(list->shape != SHAPE_RESOURCE))
         return consider_fd_slowly(call, fd, mflags, size, caller);
     t->gate = 0;
@@ -838,7 +856,7 @@ struct fsh_hit *fsh_consider_fd(enum fsh_call call, int fd, int mflags, uint64_t
 }
 
 struct fsh_hit *fsh_consider_path(enum fsh_call call, int dirfd, const char *path, int oflags, uint64_t size, const void *caller) {
-    struct fsh_thread *t = enter();
+    struct fsh_thread *t = enter_to_decide();
     if (UNLIKELY(!t))
         return NULL;
     tell_audit(t, call);
@@ -858,7 +876,7 @@ struct fsh_hit *fsh_consider_path(enum fsh_call call, int dirfd, const char *pat
 }
 
 struct fsh_hit *fsh_consider_host(enum fsh_call call, const char *host, const void *caller) {
-    struct fsh_thread *t = enter();
+    struct fsh_thread *t = enter_to_decide();
     if (UNLIKELY(!t))
         return NULL;
     tell_audit(t, call);
@@ -867,7 +885,7 @@ struct fsh_hit *fsh_consider_host(enum fsh_call call, const char *host, const vo
 
 struct fsh_hit *fsh_consider_address(enum fsh_call call, int fd, int mflags, const void *addr, unsigned len, uint64_t size,
                                      const void *caller) {
-    struct fsh_thread *t = enter();
+    struct fsh_thread *t = enter_to_decide();
     if (UNLIKELY(!t))
         return NULL;
     tell_audit(t, call);

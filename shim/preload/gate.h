@@ -48,6 +48,7 @@ struct fsh_thread {
     uint32_t known;                   /* 0 after a fork */
     uint32_t generation;              /* of fsh_control, as this thread has taken it over; 0: not yet */
     uint32_t steady;                  /* the same while the short ways are open to this thread, or 0 */
+    const struct fsh_plan *plan;      /* that it decides by */
     struct fsh_stream_state *streams; /* by rule: those keyed by thread */
     uint64_t *bytes;                  /* by rule: bytes that passed, for `space` */
     uint64_t *matches;                /* by rule, as bits: `process` and `thread` let this thread in */
@@ -65,6 +66,8 @@ struct fsh_thread {
     uint64_t n_steps, step;
     bool diverged;
     bool astray;         /* the decision at hand is not the recorded one, and the trace says so */
+    uint32_t n_rules;    /* whose streams and matches are settled */
+    uint64_t unasked;    /* calls that were met, and that the plan has no rule for */
     uint32_t marks;      /* of fsh_control: those before it are told */
     uint64_t next_phase; /* ns: until then no phase that is measured by time changes */
     struct fsh_levels levels;
@@ -113,11 +116,13 @@ extern uint8_t fsh_armed[FSH_CALLS];
 
 /* The run, as this process sees it. Set up once before main; read freely. */
 struct fsh_shim {
-    bool ready;   /* main has begun and a plan is armed */
-    bool retired; /* the program has locked itself in: nothing of ours is done any more */
-    const struct fsh_plan *plan;
-    const struct fsh_rule *rules;
-    unsigned n_rules;
+    bool ready;                    /* main has begun and a plan is armed */
+    bool retired;                  /* the program has locked itself in: nothing of ours is done any more */
+    const struct fsh_plan *plan;   /* that the run began with: its options are the run's */
+    const struct fsh_rule **rules; /* of all profiles so far, by number */
+    uint16_t *slots;               /* by rule, as in struct fsh_plan */
+    _Atomic uint32_t n_rules, n_slots;
+    bool settles_files; /* some rule keeps account of files */
     struct fsh_session session;
     struct fsh_identity process;
     struct fsh_owner owner;
@@ -181,6 +186,9 @@ INLINE void fsh_note_caller(enum fsh_call call, const void *caller) {
 /* Calls `function` with all vector registers kept where the program may have values in them: at a syscall door. */
 void fsh_keep_vectors(void (*function)(void *), void *argument);
 
+/* Calls `function` on another stack, which ends at `top`. */
+void fsh_call_on(void (*function)(void *), void *argument, void *top);
+
 /* Our own code begins: closes the gate. False: it was closed already (nested, not started), do nothing. */
 bool fsh_gate_close(void);
 void fsh_gate_open(void);
@@ -205,6 +213,8 @@ void fsh_fork_before(void);
 void fsh_fork_parent(int pid);
 void fsh_fork_child(void);
 void fsh_thread_renamed(void);
+/* Rules of profiles that were loaded since: what the thread keeps for each. */
+void fsh_thread_learn_rules(struct fsh_thread *t);
 /* For vfork_*.S. What the first answers goes to the second, which says what vfork returns in the parent. */
 long fsh_vfork_before(void);
 long fsh_vfork_after(long result, long before);

@@ -12,7 +12,7 @@ static struct fsh_journal *journal(void) {
 
 static bool is_covered(const struct fsh_resource *r) {
     for (unsigned i = 0; r && r->kind == FSH_ON_FILE && i < fsh_shim.n_rules; i++) {
-        const struct fsh_rule *rule = &fsh_shim.rules[i];
+        const struct fsh_rule *rule = fsh_shim.rules[i];
         if (rule->in_run && rule->faults[0].kind == FAULT_FSYNC_FAIL && !rule->faults[0].keeps && r->matches[i / 64] >> i % 64 & 1)
             return true;
     }

@@ -7,11 +7,14 @@
 #include <stdatomic.h>
 
 #include "effects.h"
+#include "plans.h"
+#include "session.h"
 
 #include "poison.h"
 
-static const struct fsh_profile *profile(void) {
-    return fsh_shim.plan->profile;
+/* That the thread decides by. */
+static const struct fsh_profile *profile_of(const struct fsh_thread *t) {
+    return t->plan->profile;
 }
 
 /* --- records --- */
@@ -23,7 +26,7 @@ static void tell(struct fsh_thread *t, enum fsh_op op, const struct fsh_fields *
 static void tell_phase(struct fsh_thread *t, unsigned i, uint32_t level, const struct fsh_standing *s) {
     struct fsh_fields f = {.len = 0};
     fsh_put_u64(&f, fsh_session_now(&fsh_shim.session));
-    fsh_put_varint(&f, i);
+    fsh_put_varint(&f, profile_of(t)->phases_before + i);
     fsh_put_varint(&f, level);
     fsh_put_varint(&f, s->runs);
     fsh_put_varint(&f, s->at);
@@ -59,18 +62,19 @@ static void tell_marks(struct fsh_thread *t) {
 
 /* A thread starts with thresholds of 0, so that each is settled here once. */
 static void settle(struct fsh_thread *t) {
-    for (unsigned i = 0; i < fsh_shim.n_rules; i++) {
-        const struct fsh_rule_view *v = &t->views[i];
+    const struct fsh_profile *profile = profile_of(t);
+    for (unsigned i = 0; i < profile->n_rules; i++) {
+        struct fsh_rule_view *v = &t->views[profile->rules_before + i];
         const struct fsh_override override = {
             .off = v->set & CONTROL_OFF, .has_chance = v->set & CONTROL_CHANCE, .chance = v->chance};
-        t->views[i].threshold = fsh_rule_threshold(profile(), &fsh_shim.rules[i], &t->levels, &override);
+        v->threshold = fsh_rule_threshold(profile, &profile->rules[i], &t->levels, &override);
     }
 }
 
 /* Looks where a phase stands. Returns whether it has another level than before. */
 static bool look_at(struct fsh_thread *t, unsigned i, uint64_t now, uint64_t ops) {
-    const struct fsh_phase *phase = &profile()->phases[i];
-    struct fsh_standing s = fsh_phase_stands(&fsh_shim.session, profile(), i, now, ops);
+    const struct fsh_phase *phase = &profile_of(t)->phases[i];
+    struct fsh_standing s = fsh_phase_stands(&fsh_shim.session, profile_of(t), i, now, ops);
     uint32_t level = fsh_standing_level(phase, &s);
     uint64_t next = phase->unit == UNIT_TIME && s.begun ? fsh_phase_next(phase, s.at) : UINT64_MAX;
     if (next != UINT64_MAX && now + (next - s.at) < t->next_phase)
@@ -86,8 +90,8 @@ static bool look_at(struct fsh_thread *t, unsigned i, uint64_t now, uint64_t ops
 static bool look_at_times(struct fsh_thread *t, uint64_t now) {
     bool changed = false;
     t->next_phase = UINT64_MAX;
-    for (unsigned i = 0; i < profile()->n_phases; i++)
-        if (profile()->phases[i].unit != UNIT_OPS)
+    for (unsigned i = 0; i < profile_of(t)->n_phases; i++)
+        if (profile_of(t)->phases[i].unit != UNIT_OPS)
             changed |= look_at(t, i, now, UINT64_MAX);
     return changed;
 }
@@ -111,6 +115,25 @@ static bool take_rule(struct fsh_thread *t, unsigned i) {
     return !set;
 }
 
+void fsh_phases_turn(struct fsh_thread *t, unsigned load) {
+    const struct fsh_plan *plan = fsh_plans_get(load);
+    if (!plan)
+        return; /* the session says so */
+    tell_change(t, CHANGED_PLAN, load, t->unasked);
+    uint32_t intensity = t->levels.intensity;
+    t->plan = plan;
+    fsh_thread_learn_rules(t);
+    memset(t->pen.slots, 0, sizeof t->pen.slots); /* their rules are places in lists of the old one */
+    fsh_levels_reset(&t->levels);
+    t->levels.intensity = intensity;
+}
+
+/* A replay turns to another profile where the recorded thread did. */
+static void take_plan(struct fsh_thread *t, unsigned load) {
+    if (load != profile_of(t)->load && !fsh_shim.replays)
+        fsh_phases_turn(t, load);
+}
+
 void fsh_phases_take(struct fsh_thread *t) {
     const struct fsh_control *c = fsh_shim.session.control;
     uint32_t generation = atomic_load_explicit(fsh_shim.generation, memory_order_acquire);
@@ -118,16 +141,17 @@ void fsh_phases_take(struct fsh_thread *t) {
     if (!t->generation)
         fsh_levels_reset(&t->levels);
     tell_marks(t);
+    take_plan(t, atomic_load_explicit(&c->plan, memory_order_acquire));
     if (intensity != t->levels.intensity)
         tell_change(t, CHANGED_INTENSITY, 0, intensity);
     t->levels.intensity = intensity;
     bool plain = intensity == FSH_LEVEL_FULL;
-    for (unsigned i = 0; i < fsh_shim.n_rules; i++)
-        plain &= take_rule(t, i);
-    if (profile()->n_phases)
+    for (unsigned i = 0; i < profile_of(t)->n_rules; i++)
+        plain &= take_rule(t, profile_of(t)->rules_before + i);
+    if (profile_of(t)->n_phases)
         look_at_times(t, fsh_session_coarse(&fsh_shim.session));
-    for (unsigned i = 0; i < profile()->n_phases; i++)
-        if (profile()->phases[i].unit == UNIT_OPS)
+    for (unsigned i = 0; i < profile_of(t)->n_phases; i++)
+        if (profile_of(t)->phases[i].unit == UNIT_OPS)
             look_at(t, i, 0, UINT64_MAX);
     settle(t);
     t->generation = generation;
@@ -142,9 +166,10 @@ static bool count_operation(struct fsh_thread *t, uint64_t phases, struct fsh_ph
     bool changed = false;
     for (uint64_t left = phases & ~seen->counted; left; left &= left - 1) {
         unsigned i = (unsigned)__builtin_ctzll(left);
-        if (profile()->phases[i].unit != UNIT_OPS)
+        if (profile_of(t)->phases[i].unit != UNIT_OPS)
             continue;
-        bool one = look_at(t, i, 0, atomic_fetch_add_explicit(&c->phases[i].ops, 1, memory_order_relaxed));
+        bool one =
+            look_at(t, i, 0, atomic_fetch_add_explicit(&c->phases[profile_of(t)->phases_before + i].ops, 1, memory_order_relaxed));
         if (one && !t->levels.level[i] && atomic_load_explicit(&c->held, memory_order_relaxed))
             fsh_session_changed(&fsh_shim.session);
         changed |= one;
@@ -170,7 +195,7 @@ uint64_t fsh_phases_threshold(struct fsh_thread *t, const struct fsh_rule *rule,
 void fsh_phases_fired(const struct fsh_rule *rule) {
     bool changed = false;
     for (uint64_t left = rule->starts; left; left &= left - 1)
-        changed |= fsh_phase_start(&fsh_shim.session, profile(), (unsigned)__builtin_ctzll(left));
+        changed |= fsh_phase_start(&fsh_shim.session, rule->of, (unsigned)__builtin_ctzll(left));
     if (changed)
         fsh_session_changed(&fsh_shim.session);
 }
@@ -178,23 +203,25 @@ void fsh_phases_fired(const struct fsh_rule *rule) {
 /* --- for effects --- */
 
 bool fsh_rule_is_on(unsigned rule) {
-    const struct fsh_rule *r = &fsh_shim.rules[rule];
+    const struct fsh_rule *r = fsh_shim.rules[rule];
     const struct fsh_control *c = fsh_shim.session.control;
+    if (!fsh_rule_holds(&fsh_shim.session, rule))
+        return false;
     bool plain = !r->phases && !r->events && atomic_load_explicit(&c->intensity, memory_order_relaxed) == FSH_LEVEL_FULL &&
                  !atomic_load_explicit(&fsh_shim.session.rules[rule].set, memory_order_relaxed);
     if (fsh_shim.replays && !r->phases && !r->events)
         return true; /* what was set while the run was recorded is not known here */
-    return plain || fsh_rule_threshold_now(&fsh_shim.session, profile(), r) != 0;
+    return plain || fsh_rule_threshold_now(&fsh_shim.session, r->of, r) != 0;
 }
 
 uint64_t fsh_rule_until(unsigned rule) {
-    const struct fsh_rule *r = &fsh_shim.rules[rule];
+    const struct fsh_rule *r = fsh_shim.rules[rule];
     uint64_t soonest = UINT64_MAX, now = r->by_time ? fsh_session_coarse(&fsh_shim.session) : 0;
     for (uint64_t left = r->by_time ? r->phases | r->events : 0; left; left &= left - 1) {
         unsigned i = (unsigned)__builtin_ctzll(left);
-        struct fsh_standing s = fsh_phase_stands(&fsh_shim.session, profile(), i, now, UINT64_MAX);
-        uint64_t next =
-            profile()->phases[i].unit == UNIT_TIME && s.begun ? fsh_phase_next(&profile()->phases[i], s.at) : UINT64_MAX;
+        struct fsh_standing s = fsh_phase_stands(&fsh_shim.session, r->of, i, now, UINT64_MAX);
+        const struct fsh_phase *phase = &r->of->phases[i];
+        uint64_t next = phase->unit == UNIT_TIME && s.begun ? fsh_phase_next(phase, s.at) : UINT64_MAX;
         if (next != UINT64_MAX && next - s.at < soonest)
             soonest = next - s.at;
     }
@@ -242,7 +269,7 @@ bool fsh_was_released(unsigned rule, uint64_t *ns) {
 
 enum fsh_held fsh_hold_while_on(unsigned rule, uint64_t ns, bool interruptible) {
     struct fsh_control *c = fsh_shim.session.control;
-    const struct fsh_rule *r = &fsh_shim.rules[rule];
+    const struct fsh_rule *r = fsh_shim.rules[rule];
     if (ns <= BRIEF && !interruptible) {
         fsh_hold(ns);
         return HELD_OUT;

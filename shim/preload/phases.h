@@ -16,6 +16,9 @@ static inline bool fsh_phases_changed(const struct fsh_thread *t) {
 /* Takes over what has changed, with a record of each in the thread's stream. */
 void fsh_phases_take(struct fsh_thread *t);
 
+/* The thread decides by another profile from here on. */
+void fsh_phases_turn(struct fsh_thread *t, unsigned load);
+
 /* What one decision has looked at. */
 struct fsh_phases_seen {
     uint64_t counted; /* phases whose operations it was counted in, as bits */

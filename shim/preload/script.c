@@ -1,6 +1,8 @@
 /* script.c: see script.h. The script stands in the session and is checked once; steps are checked as they are read. */
 #include "script.h"
 
+#include "phases.h"
+
 #include "poison.h"
 
 enum { LOOK_AHEAD = 256 }; /* steps */
@@ -43,12 +45,14 @@ void fsh_replay_begin(struct fsh_thread *t) {
 
 /* Words of the step at `i`: one, or two with its fault. */
 static uint64_t step_words(const struct fsh_thread *t, uint64_t i) {
-    return t->steps[i] & FSH_STEP_FAULT ? 2 : 1;
+    return t->steps[i] & (FSH_STEP_FAULT | FSH_STEP_PLAN) ? 2 : 1;
 }
 
 static const struct fsh_script_context *context_at(const struct fsh_thread *t, uint64_t i) {
     uint32_t n = t->steps[i] & ~FSH_STEP_FAULT;
-    return n < script()->n_contexts ? (const struct fsh_script_context *)(base() + script()->contexts) + n : NULL;
+    return n & FSH_STEP_PLAN          ? NULL
+           : n < script()->n_contexts ? (const struct fsh_script_context *)(base() + script()->contexts) + n
+                                      : NULL;
 }
 
 static bool is_expected(const struct fsh_script_context *e, enum fsh_call call, enum fsh_kind kind, uint64_t key) {
@@ -81,7 +85,7 @@ static unsigned faults_from(uint32_t at, struct fsh_script_fault *out, unsigned 
     }
     /* what the plan of this build does not have is not applied */
     for (unsigned k = 0; k < n; k++)
-        if (out[k].rule >= fsh_shim.n_rules || out[k].line >= fsh_shim.rules[out[k].rule].n_faults || out[k].fault >= FSH_FAULTS)
+        if (out[k].rule >= fsh_shim.n_rules || out[k].line >= fsh_shim.rules[out[k].rule]->n_faults || out[k].fault >= FSH_FAULTS)
             return 0;
     return n;
 }
@@ -199,6 +203,21 @@ bool fsh_replay_is_exact(void) {
     return script()->mode == REPLAY_EXACT;
 }
 
+/* The thread turned to another profile before the next of its steps. */
+static void turn(struct fsh_thread *t, uint64_t at) {
+    unsigned load = t->steps[at] & ~FSH_STEP_PLAN;
+    if (load <= FSH_LOADS)
+        fsh_phases_turn(t, load);
+}
+
+void fsh_replay_turn(struct fsh_thread *t) {
+    while (t->steps && t->step + 1 < t->n_steps && (t->steps[t->step] & (FSH_STEP_PLAN | FSH_STEP_FAULT)) == FSH_STEP_PLAN &&
+           t->unasked >= t->steps[t->step + 1]) {
+        turn(t, t->step);
+        t->step += 2;
+    }
+}
+
 unsigned fsh_replay_next(struct fsh_thread *t, enum fsh_call call, enum fsh_kind kind, uint64_t key, struct fsh_script_fault *out,
                          unsigned room) {
     if (!t->steps || (t->diverged && script()->stop))
@@ -209,8 +228,11 @@ unsigned fsh_replay_next(struct fsh_thread *t, enum fsh_call call, enum fsh_kind
             record(t, context_at(t, at), call, kind, key);
         t->diverged = true;
         uint64_t end = at + LOOK_AHEAD;
-        while (at < t->n_steps && at < end && !is_expected(context_at(t, at), call, kind, key))
+        while (at < t->n_steps && at < end && !is_expected(context_at(t, at), call, kind, key)) {
+            if ((t->steps[at] & (FSH_STEP_PLAN | FSH_STEP_FAULT)) == FSH_STEP_PLAN)
+                turn(t, at);
             at += step_words(t, at);
+        }
         if (at >= t->n_steps || at >= end || script()->stop)
             return 0;
     } else if (at >= t->n_steps) {

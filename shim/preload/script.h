@@ -12,6 +12,9 @@ void fsh_replay_begin(struct fsh_thread *t);
 unsigned fsh_replay_next(struct fsh_thread *t, enum fsh_call call, enum fsh_kind kind, uint64_t resource_key,
                          struct fsh_script_fault *out, unsigned room);
 
+/* Before a decision: turns to another profile if the recorded thread did. */
+void fsh_replay_turn(struct fsh_thread *t);
+
 bool fsh_replay_is_exact(void);
 /* Stops the process if this is where the replay is to stop. */
 void fsh_replay_stop(const struct fsh_thread *t);

@@ -21,6 +21,7 @@
 #include "departures.h"
 #include "detour.h"
 #include "output.h"
+#include "plans.h"
 #include "script.h"
 #include "sites.h"
 #include "stack.h"
@@ -189,7 +190,7 @@ static void write_session_env(const char *path) {
     strcpy(p, path);
 }
 
-static const char *session_path(void) {
+const char *fsh_session_path(void) {
     const char *p = strchr(session_env, ':');
     return p ? p + 1 : "";
 }
@@ -198,7 +199,7 @@ void fsh_session_make_way(int fd) {
     if (fd != fsh_shim.session.fd || fd < 0 || fsh_in_vfork())
         return;
     char path[FSH_PATH_MAX];
-    strcpy(path, session_path());
+    strcpy(path, fsh_session_path());
     move_fd(fd + 1);
     write_session_env(path);
 }
@@ -432,8 +433,15 @@ static void enter_in_table(void) {
     my_state->ns_inode = fsh_shim.owner.ns_inode;
     my_state->key = fsh_shim.process.key;
     atomic_store(&my_state->unseen, 0);
+    atomic_store(&my_state->plan, fsh_plans_last());
+    atomic_store(&my_state->failed, 0);
     atomic_store(&my_state->ready, fsh_shim.ready ? fsh_shim.owner.image + 1 : 0);
     memcpy(my_state->name, fsh_shim.process.name, sizeof my_state->name);
+}
+
+void fsh_session_took(unsigned load, bool good) {
+    if (my_state)
+        atomic_store(good ? &my_state->plan : &my_state->failed, load);
 }
 
 static void name_unseen_child(struct fsh_process_state *parent) {
@@ -473,6 +481,8 @@ static void find_identity(char **env) {
     if (before) {
         copy_identity(&fsh_shim.process, before);
         me->image = ++before->image;
+        atomic_store(&before->plan, 0);
+        atomic_store(&before->failed, 0);
         my_state = before;
     } else if (child) {
         fsh_identity_parse(&fsh_shim.process, child, strlen(child));
@@ -515,19 +525,15 @@ static void find_places(void) {
 
 static int bind_plan(void) {
     const struct fsh_plan *plan = fsh_shim.plan;
-    unsigned n = fsh_shim.n_rules = plan->profile->n_rules;
-    fsh_shim.rules = plan->profile->rules;
-    fsh_shim.run_stream = allocate(n * sizeof *fsh_shim.run_stream + 64);
-    if (!fsh_shim.run_stream)
-        return -ENOMEM;
-    bool io = false;
+    int e = fsh_plans_start(plan);
+    if (e)
+        return e;
+    bool io = plan->profile->options.control == REACH_FULL;
     for (int call = 0; call < FSH_CALLS; call++)
         for (int kind = 0; kind < FSH_KINDS; kind++) {
             const char *family = fsh_classes[fsh_calls[call].class_of[kind]].family;
             io |= plan->on[call][kind].n && (!strcmp(family, "file") || !strcmp(family, "net"));
         }
-    for (unsigned i = 0; i < n; i++)
-        fsh_shim.run_stream[i] = fsh_stream(plan->seed, fsh_shim.rules[i].hash, FSH_KEY_OF_RUN);
     fsh_shim.tracks = plan->needs_descriptors;
     fsh_shim.refuses_io_uring = io && plan->profile->options.io_uring == IO_URING_REFUSE;
     if (plan->profile->options.headstart == HEADSTART_NONE)
@@ -666,19 +672,29 @@ static bool thread_matches(const struct fsh_texts *globs, const char *comm) {
     return !globs->n || fsh_any_glob(globs, comm, true) || fsh_any_glob(globs, fsh_tls.id.name, true);
 }
 
-static void match_thread(struct fsh_thread *t) {
+static void match_thread(struct fsh_thread *t, unsigned from) {
     char comm[17] = "";
     fsh_sys2(SYS_prctl, PR_GET_NAME, comm);
-    memset(t->matches, 0, (fsh_shim.n_rules + 63) / 64 * 8);
-    for (unsigned i = 0; i < fsh_shim.n_rules; i++)
-        if (process_matches(&fsh_shim.rules[i].process, comm) && thread_matches(&fsh_shim.rules[i].thread, comm))
-            t->matches[i / 64] |= UINT64_C(1) << i % 64;
+    for (unsigned i = from; i < t->n_rules; i++) {
+        const struct fsh_rule *rule = fsh_shim.rules[i];
+        bool lets = process_matches(&rule->process, comm) && thread_matches(&rule->thread, comm);
+        t->matches[i / 64] = (t->matches[i / 64] & ~(UINT64_C(1) << i % 64)) | (uint64_t)lets << i % 64;
+    }
+}
+
+/* Rules that have come since. */
+void fsh_thread_learn_rules(struct fsh_thread *t) {
+    unsigned from = t->n_rules;
+    t->n_rules = atomic_load(&fsh_shim.n_rules);
+    for (unsigned i = from; i < t->n_rules; i++)
+        t->streams[i].position = t->streams[i].start = fsh_stream(fsh_shim.plan->seed, fsh_shim.rules[i]->hash, t->key);
+    match_thread(t, from);
 }
 
 void fsh_thread_renamed(void) {
     if (!fsh_gate_close())
         return;
-    match_thread(fsh_tls.thread);
+    match_thread(fsh_tls.thread, 0);
     write_thread(fsh_tls.thread);
     fsh_gate_open();
 }
@@ -686,8 +702,8 @@ void fsh_thread_renamed(void) {
 enum { SCRATCH_SIZE = FSH_SCRATCH * FSH_PATH_MAX };
 
 static size_t thread_size(void) {
-    size_t size = sizeof(struct fsh_thread) + 64 + (4ul * fsh_shim.n_rules + (fsh_shim.n_rules + 63) / 64) * sizeof(uint64_t) +
-                  fsh_shim.n_rules * sizeof(struct fsh_rule_view);
+    const size_t n = fsh_shim.session.header->rules_room;
+    size_t size = sizeof(struct fsh_thread) + 64 + (3 * n + (n + 63) / 64) * sizeof(uint64_t) + n * sizeof(struct fsh_rule_view);
     return ((size + 4095) & ~(size_t)4095) + SCRATCH_SIZE;
 }
 
@@ -711,8 +727,9 @@ static void identify_thread(void) {
 /* `memory` is zeroed and wiped on fork. */
 static struct fsh_thread *build_thread(void *memory, size_t size) {
     struct fsh_thread *t = memory;
-    unsigned n = fsh_shim.n_rules;
+    const unsigned n = fsh_shim.session.header->rules_room;
     t->size = size;
+    t->plan = fsh_shim.plan;
     t->streams = (struct fsh_stream_state *)((char *)memory + ((sizeof *t + 63) & ~63ul));
     t->bytes = (uint64_t *)(t->streams + n);
     t->matches = t->bytes + n;
@@ -720,8 +737,6 @@ static struct fsh_thread *build_thread(void *memory, size_t size) {
     t->marks = atomic_load(&fsh_shim.session.control->marks);
     t->scratch = (void *)((char *)memory + size - SCRATCH_SIZE);
     t->key = fsh_key_of_thread(fsh_shim.process.key, fsh_tls.id.key);
-    for (unsigned i = 0; i < n; i++)
-        t->streams[i].position = t->streams[i].start = fsh_stream(fsh_shim.plan->seed, fsh_shim.rules[i].hash, t->key);
     struct fsh_owner owner = fsh_shim.owner;
     owner.thread_key = fsh_tls.id.key;
     if (fsh_pen_open(&t->pen, &fsh_shim.session, &owner) && !t->pen.considered)
@@ -732,7 +747,7 @@ static struct fsh_thread *build_thread(void *memory, size_t size) {
             atomic_fetch_add(&fsh_shim.session.header->unaudited, 1);
     }
     fsh_tls.thread = t;
-    match_thread(t);
+    fsh_thread_learn_rules(t);
     if (fsh_tls.id.key == 0)
         write_process(t);
     write_thread(t);
@@ -915,7 +930,7 @@ int fsh_session_start(char **env) {
     *adopted = 1;
     find_identity(env);
     fsh_facts_start();
-    fsh_replies_load();
+    fsh_replies_load(fsh_shim.plan->profile);
     if (fsh_shim.plan->profile->options.children == CHILDREN_SKIP)
         let_children_go(env);
     bool places = fsh_shim.replays && fsh_replay_is_placing();
@@ -929,6 +944,8 @@ int fsh_session_start(char **env) {
             fsh_sys1(SYS_exit_group, EXIT_OWN_ERROR);
         return 1;
     }
+    if (fsh_shim.replays)
+        fsh_plans_get_all();
     has_exit_key = pthread_key_create(&exit_key, thread_exits) == 0;
     fsh_tls.has_id = false;
     return 0;

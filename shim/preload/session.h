@@ -17,6 +17,11 @@ struct fsh_thread *fsh_thread_none(void);
 const char *fsh_program_path(void);
 const char *fsh_library_path(void);
 
+/* The path of the trace; "" if it has none. */
+const char *fsh_session_path(void);
+/* This process can decide by the profile of that load, or it can't. */
+void fsh_session_took(unsigned load, bool good);
+
 /* The descriptor of the session is ours: before another file takes its number, it moves. */
 void fsh_session_make_way(int fd);
 

@@ -619,12 +619,17 @@ static bool has_go_note(const char *p, size_t size) {
     return false;
 }
 
+/* Whatever rules a profile that is loaded later has. */
+static bool meets_all(void) {
+    return fsh_shim.plan->profile->options.control == REACH_FULL;
+}
+
 /* Only a rule that names its callers meets what ld.so does. */
 static bool some_rule_names_callers(void) {
     for (unsigned i = 0; i < fsh_shim.n_rules; i++)
-        if (fsh_shim.rules[i].caller.n)
+        if (fsh_shim.rules[i]->caller.n)
             return true;
-    return false;
+    return meets_all();
 }
 
 static bool is_asked_for(const struct module *m) {
@@ -819,9 +824,9 @@ static bool looks_at_caller(const struct fsh_rule *rule) {
 static bool asks(enum fsh_call call, bool (*what)(const struct fsh_rule *)) {
     for (int kind = 0; kind < FSH_KINDS; kind++)
         for (unsigned i = 0; i < fsh_shim.plan->on[call][kind].n; i++)
-            if (what(&fsh_shim.rules[fsh_shim.plan->on[call][kind].v[i].rule]))
+            if (what(fsh_shim.rules[fsh_shim.plan->on[call][kind].v[i].rule]))
                 return true;
-    return false;
+    return meets_all();
 }
 
 /* From glibc 2.41 on a blocked thread can be cancelled at libc's own `syscall` only. An open may block, so there files are named
@@ -854,7 +859,7 @@ static bool stays_at_symbol(enum fsh_call call) {
         for (unsigned i = 0; i < fsh_shim.plan->on[call][kind].n; i++)
             if (!(fsh_shim.plan->on[call][kind].v[i].flags & CAND_BELOW))
                 return true;
-    return false;
+    return meets_all();
 }
 
 void fsh_sites_note_caller(long nr, const void *caller) {

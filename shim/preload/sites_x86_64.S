@@ -166,4 +166,27 @@ fsh_call_as:
     .cfi_endproc
     .size fsh_call_as, . - fsh_call_as
 
+/* void fsh_call_on(void (*function)(void *), void *argument, void *top): calls it on the stack that ends at `top`. */
+    .globl fsh_call_on
+    .hidden fsh_call_on
+    .type fsh_call_on, @function
+    .balign 16
+fsh_call_on:
+    .cfi_startproc
+    pushq %rbp
+    .cfi_adjust_cfa_offset 8
+    .cfi_rel_offset rbp, 0
+    movq %rsp, %rbp
+    .cfi_def_cfa_register rbp
+    movq %rdx, %rsp
+    andq $-16, %rsp
+    movq %rdi, %rax
+    movq %rsi, %rdi
+    call *%rax
+    leave
+    .cfi_def_cfa rsp, 8
+    ret
+    .cfi_endproc
+    .size fsh_call_on, . - fsh_call_on
+
     .section .note.GNU-stack, "", @progbits

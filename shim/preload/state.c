@@ -9,6 +9,7 @@
 #include "effects.h"
 #include "losses.h"
 #include "output.h"
+#include "phases.h"
 #include "session.h"
 #include "stack.h"
 #include "waits.h"
@@ -32,7 +33,7 @@ static bool stat_path(int dirfd, const char *path, struct stat *st) {
 }
 
 static bool matches(const struct fsh_resource *r, unsigned rule) {
-    return r && r->kind == FSH_ON_FILE && r->matches[rule / 64] >> rule % 64 & 1;
+    return r && r->kind == FSH_ON_FILE && rule < r->n_rules && r->matches[rule / 64] >> rule % 64 & 1;
 }
 
 static uint8_t fault_of(const struct fsh_rule *rule) {
@@ -43,7 +44,7 @@ static uint8_t fault_of(const struct fsh_rule *rule) {
 
 /* The file's size as the account has it. */
 static struct fsh_key_state *charged(const struct fsh_rule *rule, const struct stat *st) {
-    struct fsh_key_state *k = fsh_shared_counters(rule->hash, file_key(st), true);
+    struct fsh_key_state *k = fsh_shared_counters(rule->counters, file_key(st), true);
     uint64_t none = 0;
     if (k && atomic_compare_exchange_strong(&k->ordinal, &none, 1))
         atomic_store(&k->bytes, (uint64_t)st->st_size);
@@ -377,7 +378,8 @@ static enum change change_of(enum fsh_call call, const long *a, int *dirfd, cons
 }
 
 static bool is_quota(unsigned rule, const struct fsh_resource *r) {
-    return fsh_shim.rules[rule].in_run && fault_of(&fsh_shim.rules[rule]) == FAULT_QUOTA && matches(r, rule);
+    return fsh_rule_holds(&fsh_shim.session, rule) && fsh_shim.rules[rule]->in_run &&
+           fault_of(fsh_shim.rules[rule]) == FAULT_QUOTA && matches(r, rule);
 }
 
 static struct fsh_resource *resource_of(enum change change, enum fsh_call call, const long *a, int dirfd, const char *path) {
@@ -418,7 +420,7 @@ static uint64_t look_before(enum fsh_call call, const long *a) {
     for (unsigned i = 0; i < fsh_shim.n_rules; i++) {
         if (!is_quota(i, r))
             continue;
-        charged(&fsh_shim.rules[i], &st);
+        charged(fsh_shim.rules[i], &st);
     }
     if (change == CHANGE_FD) {
         fsh_losses_before_write(call, a, r, &st);
@@ -446,12 +448,12 @@ static void look_after(enum fsh_call call, const long *a, long result, uint64_t 
         fd = (int)a[fsh_calls[call].roles.fd - 1];
     bool there = change != CHANGE_REMOVES && (change == CHANGE_FD ? stat_fd(fd, &st) : stat_path(dirfd, path, &st));
     for (unsigned i = 0; i < fsh_shim.n_rules; i++) {
-        const struct fsh_rule *rule = &fsh_shim.rules[i];
+        const struct fsh_rule *rule = fsh_shim.rules[i];
         if (!is_quota(i, r))
             continue;
         if (there && st.st_nlink)
             settle_size(rule, &st, (uint64_t)st.st_size);
-        struct fsh_key_state *k = before && change == CHANGE_REMOVES ? fsh_shared_counters(rule->hash, before, false) : NULL;
+        struct fsh_key_state *k = before && change == CHANGE_REMOVES ? fsh_shared_counters(rule->counters, before, false) : NULL;
         if (k && done)
             atomic_fetch_sub(account_of(rule), (int64_t)atomic_exchange(&k->bytes, 0));
         give_back_reserved(rule);
@@ -475,7 +477,7 @@ bool fsh_settles(enum fsh_call call) {
 
 uint64_t fsh_settle_before(enum fsh_call call, const long *a) {
     uint64_t before = 0;
-    if (fsh_shim.plan->needs_files_settled && fsh_gate_close()) {
+    if (fsh_shim.settles_files && fsh_gate_close()) {
         before = look_before(call, a);
         fsh_gate_open();
     }
@@ -485,7 +487,7 @@ uint64_t fsh_settle_before(enum fsh_call call, const long *a) {
 void fsh_settle_after(enum fsh_call call, const long *a, long result, uint64_t before) {
     int e = errno;
     if (fsh_gate_close()) {
-        if (fsh_shim.plan->needs_files_settled)
+        if (fsh_shim.settles_files)
             look_after(call, a, result, before);
         if (fsh_keeps_output(call))
             fsh_output_keep(call, a, result);
@@ -542,22 +544,41 @@ static int start_stacks(const struct fsh_rule *rule, const char **file) {
     return open_stacks(path, &stacks[rule->index]);
 }
 
+static int start_rule(const struct fsh_rule *rule, const char **file) {
+    if (!rule->in_run)
+        return 0;
+    fsh_shim.settles_files |= fault_of(rule) == FAULT_QUOTA || fault_of(rule) == FAULT_BAD_SECTOR;
+    if (fault_of(rule) != FAULT_ONCE_PER_STACK)
+        return 0;
+    if (!stacks && !(stacks = map_anonymous(fsh_shim.session.header->rules_room * sizeof *stacks)))
+        return -ENOMEM;
+    return start_stacks(rule, file);
+}
+
+static bool remembers_failures(const struct fsh_profile *profile) {
+    bool remembers = profile->options.control == REACH_FULL;
+    for (unsigned i = 0; i < profile->n_rules; i++)
+        remembers |= profile->rules[i].in_run && fault_of(&profile->rules[i]) == FAULT_FSYNC_FAIL;
+    return remembers;
+}
+
 int fsh_state_start(const char **file) {
+    const struct fsh_profile *profile = fsh_shim.plan->profile;
     int e = 0;
     *file = "";
-    for (unsigned i = 0; i < fsh_shim.n_rules && !e; i++) {
-        const struct fsh_rule *rule = &fsh_shim.rules[i];
-        if (!rule->in_run)
-            continue;
-        if (fault_of(rule) == FAULT_FSYNC_FAIL && !descriptions &&
-            !(descriptions = map_anonymous(fsh_fds.n * sizeof *descriptions)))
-            e = -ENOMEM;
-        if (fault_of(rule) != FAULT_ONCE_PER_STACK)
-            continue;
-        if (!stacks && !(stacks = map_anonymous(fsh_shim.n_rules * sizeof *stacks)))
-            e = -ENOMEM;
-        else
-            e = start_stacks(rule, file);
-    }
+    if (remembers_failures(profile) && !(descriptions = map_anonymous(fsh_fds.n * sizeof *descriptions)))
+        return -ENOMEM;
+    if (profile->options.control == REACH_FULL && !(stacks = map_anonymous(fsh_shim.session.header->rules_room * sizeof *stacks)))
+        return -ENOMEM;
+    for (unsigned i = 0; i < profile->n_rules && !e; i++)
+        e = start_rule(&profile->rules[i], file);
+    return e;
+}
+
+int fsh_state_add(const struct fsh_profile *profile) {
+    const char *file;
+    int e = 0;
+    for (unsigned i = 0; i < profile->n_rules && !e; i++)
+        e = start_rule(&profile->rules[i], &file);
     return e;
 }

@@ -35,5 +35,7 @@ void fsh_description_forgotten(int fd);
 
 /* Maps what the plan needs. 0, or -errno with the name of a file that can't be used. */
 int fsh_state_start(const char **file);
+/* The same for a profile that is loaded. Returns 0 or -errno. */
+int fsh_state_add(const struct fsh_profile *profile);
 
 #endif

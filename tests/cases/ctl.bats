@@ -114,7 +114,9 @@ events() { # EVENT
 @test "times-are-set" {
   begin 60000 2 <<<$'[rule w]\ncalls = write\ntimes = 3\nfault = error EIO'
   ctl wait w 3 --timeout 20s
-  ctl set w times=10
+  ctl set w times=10 enabled=no
+  [ "$(rule w enabled)" = false ]
+  ctl set w enabled=yes
   ctl wait w 10 --timeout 20s
   sleep 0.1
   [ "$(rule w fired)" -eq 10 ]
@@ -176,24 +178,219 @@ wrote_again() {
 }
 
 @test "a-profile-is-loaded-in-one-step" {
-  begin 60000 2 <<<$'[rule a]\ncalls = write\nprobability = 0%\nfault = error EIO\n[rule b]\ncalls = nanosleep\nfault = delay 1us'
-  # the same rules with other numbers, in other words; one is left out
-  printf '# calmer\n[rule a]\ncalls=write ; as before\nprobability = 50%%\ntimes = 1000000\n  fault = error EIO\n' >other.ini
+  begin 60000 2 1000 1 <<<$'[rule a]\ncalls = write\nprobability = 0%\nfault = error EIO\n[rule b]\ncalls = nanosleep\nfault = delay 1us'
+  # another fault, a rule less, and one that is new
+  printf '# harder\n[rule a]\ncalls=write ; as before\ntimes = 7\n  fault = error ENOSPC\n[rule c]\ncalls = nanosleep\nnth = 5\nfault = error EINTR\n' >other.ini
   ctl load other.ini
-  [ "$(rule a probability)" = 0.5 ] && [ "$(rule a set_times)" = 1000000 ] && [ "$(rule b enabled)" = false ]
+  [ "$(state .profile)" = 1 ] && [ "$(state '[.rules[].name] | join(" ")')" = '"a c"' ]
+  ctl wait a 7 --timeout 20s
+  ctl wait c 1 --timeout 20s
+  # a rule of the same name counts from nothing
+  ctl load other.ini
+  ctl wait a 7 --timeout 20s
   ctl load p.ini
-  [ "$(rule a probability)" = 0 ] && [ "$(rule a set_times)" = null ] && [ "$(rule b enabled)" = true ]
-  # what can't be taken over changes nothing
-  local text
-  for text in '[rule a]\ncalls = read\nfault = error EIO' '[rule a]\ncalls = write\nfault = error ENOSPC' \
-    '[rule c]\ncalls = write\nfault = error EIO' '[rule b]\ncalls = nanosleep\nfault = delay 1us\n[rule a]\ncalls = write\nfault = error EIO' \
-    '[rule a]\ncalls = wriet\nfault = error EIO'; do
+  wait_for 20 met
+  [ "$(rule a fired)" -eq 0 ] && [ "$(state .profile)" = 3 ]
+  ctl wait b 10 --timeout 20s
+  finish
+  [ "$(faults t.trace | jq -r 'select(.rule | startswith("b") | not) | "\(.rule) \(.errno)"' | sort | uniq -c | awk '{print $2, $3, $1}' | paste -sd ' ')" = \
+    "a@1 ENOSPC 7 a@2 ENOSPC 7 c@1 EINTR 1 c@2 EINTR 1" ]
+  # each of the four threads has turned three times, in order
+  [ "$(events control | jq -r '"\(.process)/\(.thread) \(.profile)"' | sort | awk '{ a[$1] = a[$1] $2 } END { for (t in a) print a[t] }' | paste -sd ' ')" = "123 123 123 123" ]
+}
+
+@test "a-profile-with-a-mistake-changes-nothing" {
+  begin 60000 2 <<<$'[rule a]\ncalls = write\nprobability = 0%\nfault = error EIO'
+  local words text
+  while IFS='|' read -r words text; do
     printf '%b\n' "$text" >wrong.ini
     run ctl load wrong.ini
-    [ "$status" -eq 125 ] || { echo "$text: status $status: $output" && return 1; }
-  done
-  [ "$(rule a probability)" = 0 ] && [ "$(rule b enabled)" = true ]
+    [ "$status" -eq 125 ] && [[ $output == *"$words"* ]] || { echo "$text: status $status: $output" && return 1; }
+  done <<'END'
+wrong.ini:2: unknown call 'wriet'; did you mean 'write'?|[rule a]\ncalls = wriet\nfault = error EIO
+wrong.ini:3: write never returns ENOENT|[rule a]\ncalls = write\nfault = error ENOENT
+wrong.ini:2: rule r selects fsync, which no rule selects that the run began with|[rule r]\ncalls = fsync\nfault = error EIO
+wrong.ini:1: rule r looks at who calls write|[rule r]\ncalls = write\nstack = main\nfault = error EIO
+wrong.ini:1: rule r looks at who calls write|[rule r]\ncalls = write\ncaller = libc*\nfault = error EIO
+wrong.ini:3: rule r keeps account of files|[rule r]\ncalls = write\nfault = quota 1MB
+END
+  run ctl load nothing.ini
+  [ "$status" -eq 125 ]
+  [ "$(state .changes)" -eq 0 ] && [ "$(state .profile)" -eq 0 ]
+  [ "$(rule a enabled)" = true ]
   finish
+}
+
+@test "a-run-with-control-full-takes-any-profile" {
+  begin 60000 2 <<<$'[faultshim]\ncontrol = full\n[rule none]\ncalls = nanosleep\nprobability = 0%\nfault = error EINTR'
+  # a file that is open long since is known by its path
+  printf '[rule w]\ncalls = @file.write\npath = **/steady.*.1\nfault = error ENOSPC\nkey = site\n' >other.ini
+  ctl load other.ini
+  ctl wait w 20 --timeout 20s
+  printf '[rule s]\ncalls = @time.sleep @memory\nprobability = 1%%\nstack = work\nfault = error EINTR ENOMEM\n' >other.ini
+  ctl load other.ini
+  printf '[rule q]\ncalls = @file.write\nfault = quota 100\n[rule b]\ncalls = @file.sync\nfault = fsync-fail\n' >other.ini
+  ctl load other.ini
+  ctl wait q 20 --timeout 20s
+  # but for what goes by what was there from the start
+  printf '[rule m]\ncalls = malloc\nfault = budget 1MB\n' >wrong.ini
+  run ctl load wrong.ini
+  [ "$status" -eq 125 ] && [[ $output == *"keeps account of the heap from the start"* ]]
+  printf '[rule t]\ncalls = clock_gettime\nfault = skew 1h\n' >wrong.ini
+  run ctl load wrong.ini
+  [ "$status" -eq 125 ] && [[ $output == *"changes a clock"* ]]
+  finish
+  [ "$(faults t.trace | how_many '.rule == "w@1" and (.resource | endswith(".1") | not)')" -eq 0 ]
+}
+
+@test "connections-and-files-that-are-open-meet-a-profile-that-is-loaded" {
+  cat >talk.py <<'END'
+import os, socket, time
+listener = socket.socket()
+listener.bind(("127.0.0.1", 0))
+listener.listen()
+here = socket.create_connection(listener.getsockname())
+there, _ = listener.accept()
+port = listener.getsockname()[1]
+data = os.open("data", os.O_RDWR | os.O_CREAT)
+os.write(data, b"x")
+seen, end = set(), time.monotonic() + 30
+while seen != {"read", "recv"} and time.monotonic() < end:
+    try:
+        os.pread(data, 1, 0)
+    except OSError as e:
+        seen.add("read")
+    try:
+        here.send(b"x")
+        there.recv(1)
+    except ConnectionResetError:
+        seen.add("recv")
+        there.close()
+        there = socket.socketpair()[0]
+    except OSError:
+        pass
+    time.sleep(0.005)
+print(*sorted(seen))
+END
+  printf '[faultshim]\ncontrol = full\n[rule none]\ncalls = uname\nfault = error EFAULT' >p.ini
+  background log "$faultshim" run -q -s 1 --expect=any -o t.trace -p p.ini -- /usr/bin/python3 talk.py
+  wait_for 20 made_calls_of pread64
+  printf '[rule f]\ncalls = @file.read\npath = **/data\nfault = error EIO\n[rule n]\ncalls = @net.recv\npeer = 127.0.0.1:*\nfault = reset\n' >other.ini
+  ctl load other.ini
+  wait_for 30 gone "$server"
+  [ "$(cat log)" = "read recv" ]
+  fs verify -q t.trace
+}
+made_calls_of() { # nothing is decided yet, so nothing but the program's own file tells how far it is
+  [ -s data ]
+}
+
+@test "who-joins-later-decides-by-the-profile-that-holds" {
+  printf '[rule w]\ncalls = write\nprobability = 0%%\nfault = error EIO\n' >p.ini
+  printf '[rule w]\ncalls = write\nfault = error ENOSPC\n' >other.ini
+  cat >start.sh <<'END'
+until [ -e go ]; do
+  echo waits >f
+  sleep 0.02
+done
+"$1" 200 2 1000 1
+exec "$1" 200 1
+END
+  background log "$faultshim" run -q -s 1 --expect=any -o t.trace -p p.ini -- bash start.sh "$victims/steady"
+  wait_for 20 made_calls
+  ctl load other.ini
+  touch go
+  wait_for 30 gone "$server"
+  # the forked, the started and what the shell became: none of them has written a byte
+  [ "$(grep -c 'written' log)" -eq 3 ]
+  [ "$(grep -cv '^0 written' log)" -eq 0 ]
+  fs verify -q t.trace
+}
+
+@test "what-the-old-profile-holds-goes-on" {
+  begin 60000 3 <<<$'[rule s]\ncalls = write\nfault = stall'
+  ctl wait s 3 --timeout 20s
+  printf '[rule w]\ncalls = write\nprobability = 50%%\nfault = error EIO\n' >other.ini
+  ctl load other.ini
+  ctl wait w 30 --timeout 20s
+  finish
+  [ "$(fired s)" -eq 3 ]
+}
+
+@test "phases-of-a-profile-begin-when-it-is-loaded" {
+  begin 60000 2 <<<$'[rule w]\ncalls = write\nprobability = 0%\nfault = error EIO\nphase = p\n[phase p]\nfrom = 1h'
+  sleep 0.5
+  printf '[rule o]\ncalls = write\nfault = error ENOSPC\nphase = q\n[rule w]\ncalls = write\nfault = error EIO\nphase = p\n[rule on]\ncalls = write\nfault = error EINTR\non = rule o fired for 1h\n[phase p]\nto = 300ms\n[phase q]\nfrom = 50 ops\nto = 60 ops\n' >other.ini
+  ctl load other.ini
+  ctl wait w 1 --timeout 20s
+  ctl wait o 10 --timeout 20s
+  ctl wait on 5 --timeout 20s
+  finish
+  # operations are counted from the load on, and by all threads together
+  [ "$(fired o@1)" -eq 10 ]
+  [ "$(events phase | jq -r 'select(.name == "p@1" and .intensity == "100%") | .thread' | sort -u | wc -l)" -eq 2 ]
+}
+
+@test "a-process-that-stands-still-does-not-hold-up-the-answer" {
+  begin 60000 1 1000 1 <<<$'[rule w]\ncalls = write\nprobability = 0%\nfault = error EIO'
+  local child
+  child=$(state .pid)
+  child=$(pgrep -P "$(pgrep -g "$server" -x steady | head -1)" -x steady)
+  kill -STOP "$child"
+  printf '[rule w]\ncalls = write\nfault = error EIO\n' >other.ini
+  run ctl load other.ini --timeout 200ms
+  [ "$status" -eq 0 ]
+  [[ $output == *"process 1.1 ($child) has made no decision since"* ]]
+  run ctl -q load other.ini --timeout 200ms
+  [ "$status" -eq 0 ] && [ -z "$output" ]
+  kill -CONT "$child"
+  wait_for 20 met
+  ctl wait w 20 --timeout 20s
+  finish
+  # its next decision was by the new one
+  [ "$(fs log --json --events t.trace | jq -rs '[.[] | select(.process == "1.1" and .event == "control")] | map(.profile) | join(" ")')" = 2 ]
+}
+
+@test "a-run-takes-a-bounded-number-of-profiles" {
+  begin 60000 1 <<<$'[rule w]\ncalls = write\nprobability = 0%\nfault = error EIO'
+  for i in $(seq 300); do
+    printf '[rule r%d]\ncalls = write\nprobability = 0%%\nfault = error EIO\n' "$i"
+  done | head -n $((56 * 4)) >many.ini
+  local _
+  for _ in 1 2 3 4; do
+    ctl load many.ini
+  done
+  run ctl load many.ini
+  [ "$status" -eq 125 ] && [[ $output == *"256 rules together, and with this one they have 280"* ]]
+  for _ in $(seq 28); do
+    ctl load <(printf '[rule w]\ncalls = write\nprobability = 0%%\nfault = error EIO\n')
+    # half of them are never met by anybody
+    [ $((RANDOM % 2)) -eq 0 ] || wait_for 20 met
+  done
+  [ "$(state .profile)" -eq 32 ]
+  run ctl load p.ini
+  [ "$status" -eq 125 ] && [[ $output == *"32 profiles have been loaded into this run"* ]]
+  finish
+}
+
+@test "a-run-into-which-profiles-were-loaded-is-replayed" {
+  begin 60000 3 500 1 <<<$'[faultshim]\ncontrol = full\n[rule a]\ncalls = write\nprobability = 10%\nfault = error EIO'
+  printf '[rule a]\ncalls = write nanosleep\nprobability = 30%%\nfault = error EINTR\n' >other.ini
+  printf '[rule a]\ncalls = nanosleep\nkey = run\nprobability = 30%%\nfault = error EINTR\n' >third.ini
+  ctl wait a 30 --timeout 20s
+  ctl load other.ini
+  ctl wait a 30 --timeout 20s
+  ctl load third.ini
+  ctl wait a 30 --timeout 20s
+  finish
+  faults t.trace | jq -c '[.thread, .n, .call, .rule, .errno]' | sort >recorded
+  run fs replay -q --timeout 6s t.trace
+  faults t.replay.trace | jq -c '[.thread, .n, .call, .rule, .errno]' | sort >again
+  # it ends by its time, perhaps before it has come to all
+  [ "$(wc -l <again)" -ge $(($(wc -l <recorded) / 2)) ]
+  [ -z "$(comm -13 recorded again)" ]
+  grep -q 'a@2' again
+  fs verify -q t.replay.trace
 }
 
 @test "wait-ends-with-the-run-and-with-its-time" {
@@ -221,6 +418,7 @@ wrote_again() {
   refused "enabled = no" enable never
   refused "is above 100%" set write-fails probability=200%
   refused "can't be set in a run" set write-fails path=/x
+  refused "neither yes nor no" set write-fails enabled=maybe
   refused "is no KEY=VALUE" set write-fails probability
   refused "is no share" set intensity loud
   refused "has no phase 'x'" phase x

@@ -51,11 +51,15 @@ static void read_all(const void *bytes, size_t len) {
 }
 
 static void put_header(uint8_t *file) {
-    struct fsh_header h = {
-        .version = FSH_TRACE_VERSION, .header_size = sizeof h, .n_rules = RULES, .n_calls = CALLS, .n_faults = 8};
+    struct fsh_header h = {.version = FSH_TRACE_VERSION,
+                           .header_size = sizeof h,
+                           .n_rules = RULES,
+                           .rules_room = RULES + FSH_LOADED_RULES,
+                           .n_calls = CALLS,
+                           .n_faults = 8};
     memcpy(h.magic, FSH_TRACE_MAGIC, sizeof h.magic);
-    h.ring_data = fsh_ring_data_offset(RULES, CALLS);
-    h.ring_pages = fsh_ring_pages(RULES, CALLS);
+    h.ring_data = fsh_ring_data_offset(h.rules_room, CALLS);
+    h.ring_pages = fsh_ring_pages(h.rules_room, CALLS);
     h.units = UNITS;
     memcpy(file, &h, sizeof h);
 }
