@@ -667,7 +667,8 @@ static bool knows_rules(struct work *w, const struct fsh_decision *d) {
     bool known = !d->fault || d->rule < w->n_rules;
     for (unsigned i = 0; i < d->n_rules; i++)
         known &= d->rules[i].rule < w->n_rules;
-    if (known && d->n_rules && (w->blind || d->n != w->last_n + 1) && fsh_loaded_with(w->loaded, d->rules[0].rule) != w->now)
+    bool unsaid = w->blind || d->n != w->last_n + 1 || (w->replayed && w->loaded->n_loads);
+    if (known && d->n_rules && unsaid && fsh_loaded_with(w->loaded, d->rules[0].rule) != w->now)
         turn_to(w, fsh_loaded_with(w->loaded, d->rules[0].rule));
     return known;
 }
