@@ -56,6 +56,26 @@ END
   [ "$(ordinals w | paste -sd ' ')" = "5 6 15 16" ]
 }
 
+@test "bursts-repeat-in-time" {
+  profile <<'END'
+[rule w]
+calls = write
+fault = error EIO
+phase = p
+[phase p]
+from  = 50ms
+every = 200ms for 100ms
+intensity = 50%
+END
+  under_profile steady 1200 2
+  # each of the threads sees it begin and end, more than once
+  local levels
+  levels=$(fs log --json --events | jq -r 'select(.event == "phase" and .thread == "1") | .intensity' | paste -sd ' ')
+  [[ $levels == "50% 0% 50% 0% "* ]]
+  # within a burst some writes pass, and between two all do
+  [ "$(decisions | how_many '.call == "write" and .outcome == "pass"')" -gt "$(faults | how_many true)" ]
+}
+
 @test "a-ramp-climbs-and-is-recomputed-step-by-step" {
   profile <<'END'
 [rule w]
@@ -400,6 +420,19 @@ END
   local -a kib
   mapfile -t kib < <(sed -n 's/^resident //p' <<<"$output")
   [ "${kib[0]}" -gt 65536 ] && [ $((kib[0] - kib[1])) -gt 60000 ]
+}
+
+@test "work-for-the-processor-ends-with-the-phase" {
+  profile <<'END'
+[rule c]
+calls = write
+fault = cpu 600s
+phase = p
+[phase p]
+to = 300ms
+END
+  limit=30 under_profile say on:file x3:write
+  [ "$(faults | how_many '.fault == "cpu"')" -ge 1 ]
 }
 
 @test "a-quota-lifts-when-its-phase-ends" {

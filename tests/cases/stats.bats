@@ -82,6 +82,29 @@ from_the_counters() { # TRACE
   from_the_counters t.trace | jq -S . >counters
   diff log counters
 }
+
+@test "counters-go-on-over-all-profiles-of-a-run" {
+  printf '[faultshim]\ncontrol = full\n[rule w]\ncalls = write\nprobability = 30%%\nfault = error EIO\n' >w.ini
+  printf '[rule w]\ncalls = write\nprobability = 30%%\nfault = error ENOSPC\n[rule n]\ncalls = nanosleep\nprobability = 10%%\nfault = delay 1us\n' >x.ini
+  background log "$faultshim" run -q -s 1 --expect=any -o t.trace -p w.ini -- "$victims/steady" 60000 4 500 1
+  wait_for 20 busy
+  fs ctl -o t.trace load x.ini
+  fs ctl -o t.trace wait w 200 --timeout 20s
+  fs ctl -o t.trace load x.ini
+  fs ctl -o t.trace wait n 200 --timeout 20s
+  # while it goes on, no counter goes back, and none is behind the log that was read before it
+  from_the_log t.trace >before.json
+  from_the_counters t.trace >between.json
+  jq -e -n --slurpfile a before.json --slurpfile b between.json '
+    [$a[0] | paths(numbers)] | all(. as $p | ($b[0] | getpath($p) // 0) >= ($a[0] | getpath($p)))'
+  fs stats --prometheus t.trace | grep -q '^faultshim_rule_fired_total{rule="w@2"} '
+  pkill -TERM -g "$server" -x steady
+  wait_for 30 gone "$server"
+  from_the_log t.trace | jq -S . >log
+  from_the_counters t.trace | jq -S . >counters
+  [ "$(jq -c '.rules | keys' counters)" = '["n@1","n@2","w","w@1","w@2"]' ]
+  diff log counters
+}
 busy() {
   [ "$(fs stats --json t.trace | jq .faults)" -gt 1000 ]
 }
