@@ -55,6 +55,11 @@ load ../common
     [ "$status" -eq 0 ] || { echo "status $status: $output" && return 1; }
   done
 }
+@test "threads-have-their-names-before-libc-does-anything-for-them" {
+  fs run -q -s 1 --expect=any -o t.trace -r 'calls=@file,@memory probability=0 fault=delay:1ms' -- "$victims/threads8" "$(free_port)"
+  [ "$(fs log --json --events t.trace | jq -r 'select(.event == "thread") | .name' | grep -c '^[1-8]$')" -eq 8 ]
+  [ "$(fs log --json --events t.trace | jq -r 'select(.event == "thread") | .name' | grep -c u)" -eq 0 ]
+}
 @test "fork-by-a-system-call-of-its-own" {
   same_under_the_shim life raw-fork
   [ "$(decisions ../victim.trace | jq -r .process | sort -u | wc -l)" -ge 11 ]
