@@ -229,13 +229,16 @@ END
   ctl wait w 20 --timeout 20s
   printf '[rule s]\ncalls = @time.sleep @memory\nprobability = 1%%\nstack = work\nfault = error EINTR ENOMEM\n' >other.ini
   ctl load other.ini
-  printf '[rule q]\ncalls = @file.write\nfault = quota 100\n[rule b]\ncalls = @file.sync\nfault = fsync-fail\n' >other.ini
+  printf '[rule q]\ncalls = @file.write\nfault = quota 100\n[rule b]\ncalls = @file.sync\nfault = fsync-fail keep-data\n' >other.ini
   ctl load other.ini
   ctl wait q 20 --timeout 20s
   # but for what goes by what was there from the start
   printf '[rule m]\ncalls = malloc\nfault = budget 1MB\n' >wrong.ini
   run ctl load wrong.ini
   [ "$status" -eq 125 ] && [[ $output == *"keeps account of the heap from the start"* ]]
+  printf '[rule y]\ncalls = fsync\nfault = fsync-fail\n' >wrong.ini
+  run ctl load wrong.ini
+  [ "$status" -eq 125 ] && [[ $output == *"keeps what was written until it is synced"* ]]
   printf '[rule t]\ncalls = clock_gettime\nfault = skew 1h\n' >wrong.ini
   run ctl load wrong.ini
   [ "$status" -eq 125 ] && [[ $output == *"changes a clock"* ]]
