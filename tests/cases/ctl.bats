@@ -354,6 +354,53 @@ END
   [ "$(fs log --json --events t.trace | jq -rs '[.[] | select(.process == "1.1" and .event == "control")] | map(.profile) | join(" ")')" = 2 ]
 }
 
+@test "signal-handlers-on-the-smallest-stacks-meet-a-profile-that-is-loaded" {
+  printf '[faultshim]\ncontrol = full\n[rule x]\ncalls = @file @time @pipe @process\nprobability = 0%%\nfault = delay 1us\n' >p.ini
+  printf '[rule y]\ncalls = @file @time @pipe @memory @process\nprobability = 0%%\nfault = delay 1us\n' >other.ini
+  background log "$faultshim" run -q -s 1 --expect=any -o t.trace -p p.ini -- bash -c "for i in 1 2 3 4; do '$victims/waits' small-stacks || exit 1; done; echo done"
+  local n=0
+  until gone "$server"; do
+    [ "$n" -ge 30 ] || { fs ctl -q -o t.trace load other.ini --timeout 20ms && n=$((n + 1)); } || true
+    sleep 0.05
+  done
+  [ "$n" -ge 3 ]
+  grep -qx done log
+  fs verify -q t.trace
+}
+
+@test "a-program-that-has-closed-all-its-descriptors-meets-a-profile-that-is-loaded" {
+  cat >closes.py <<'END'
+import os, time
+os.closerange(3, 2000)
+data = os.open("data", os.O_RDWR | os.O_CREAT)
+end = time.monotonic() + 30
+while time.monotonic() < end:
+    try:
+        os.write(data, b"x")
+    except OSError:
+        break
+    time.sleep(0.01)
+else:
+    raise SystemExit("nothing has failed")
+END
+  printf '[rule a]\ncalls = write\nprobability = 0%%\nfault = error EIO\n' >p.ini
+  printf '[rule a]\ncalls = write\nfault = error EIO\n' >other.ini
+  background log "$faultshim" run -q -s 1 --expect=any -o t.trace -p p.ini -- /usr/bin/python3 closes.py
+  wait_for 20 made_calls
+  ctl load other.ini
+  wait_for 40 gone "$server"
+  [ ! -s log ]
+  # and one whose run has no file
+  background log env LD_PRELOAD="$shim" FAULTSHIM_PROFILE=p.ini FAULTSHIM_SEED=1 FAULTSHIM_TRACE=/proc/t.trace /usr/bin/python3 closes.py
+  wait_for 20 is_controlled
+  fs ctl --pid "$(pgrep -g "$server" -f closes.py | tail -1)" load other.ini
+  wait_for 40 gone "$server"
+  [[ $(cat log) != *"nothing has failed"* ]]
+}
+is_controlled() {
+  [ "$(fs ctl --pid "$(pgrep -g "$server" -f closes.py | tail -1)" status --json | jq .decisions)" -gt 0 ]
+}
+
 @test "a-run-takes-a-bounded-number-of-profiles" {
   begin 60000 1 <<<$'[rule w]\ncalls = write\nprobability = 0%\nfault = error EIO'
   for i in $(seq 300); do
