@@ -87,6 +87,8 @@ struct fsh_event {
     uint64_t n, time;
     const uint8_t *fields;
     size_t len;
+    unsigned source; /* OP_VALUE: enum fsh_source, or SOURCES for one that is not known, and what was read */
+    uint64_t value;
 };
 
 struct fsh_visitor {

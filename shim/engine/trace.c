@@ -604,6 +604,8 @@ static void clear(uint8_t *data, uint32_t size, uint32_t used) {
 /* The ring, all zeros, takes the next part of the stream. */
 static void restart(struct fsh_pen *pen, struct fsh_session *s) {
     memset(pen->slots, 0, sizeof pen->slots);
+    memset(pen->values, 0, sizeof pen->values);
+    pen->values_end = 0;
     pen->pos = 0;
     pen->ring->first_n = pen->n - pen->counted; /* what is counted and not told yet will be told in this part */
     atomic_thread_fence(memory_order_release);
@@ -665,6 +667,43 @@ void fsh_pen_record(struct fsh_pen *pen, struct fsh_session *s, enum fsh_op op, 
     memcpy(pen->data + pen->pos + 1, &size, sizeof size); /* no copy before: stacks of signal handlers are small */
     memcpy(pen->data + pen->pos + 3, fields, len);
     publish(pen, (uint8_t)op, 2 + len);
+}
+
+/* Readings that follow each other stand in one record. Its length is below 256, so that one byte makes it longer. */
+enum { VALUES_FULL = 240 };
+
+static uint32_t put_value(struct fsh_pen *pen, uint8_t *to, enum fsh_source source, uint64_t value) {
+    int64_t more = (int64_t)(value - pen->values[source]);
+    *to = (uint8_t)source;
+    return 1 + (uint32_t)put_varint(to + 1, (uint64_t)more << 1 ^ -(uint64_t)(more < 0));
+}
+
+static __attribute__((noinline)) void begin_values(struct fsh_pen *pen, struct fsh_session *s, enum fsh_source source,
+                                                   uint64_t value) {
+    if (pen->counting || s->header->trace_mode == TRACE_OFF || !make_room(pen, s))
+        return;
+    if (pen->pos >= pen->next_mark)
+        put_mark(pen, s);
+    uint8_t *to = pen->data + pen->pos + 1;
+    const uint16_t size = (uint16_t)put_value(pen, to + 2, source, value);
+    memcpy(to, &size, sizeof size);
+    pen->values[source] = value;
+    pen->values_at = pen->pos;
+    publish(pen, OP_VALUE, 2u + size);
+    pen->values_end = pen->pos;
+}
+
+void fsh_pen_value(struct fsh_pen *pen, struct fsh_session *s, enum fsh_source source, uint64_t value) {
+    volatile uint8_t *len = pen->data + pen->values_at + 1;
+    if (pen->values_end != pen->pos || *len >= VALUES_FULL) {
+        begin_values(pen, s, source, value);
+        return;
+    }
+    const uint32_t size = put_value(pen, pen->data + pen->pos, source, value);
+    pen->values[source] = value;
+    atomic_thread_fence(memory_order_release);
+    *len = (uint8_t)(*len + size);
+    pen->pos = pen->values_end += size;
 }
 
 static void put_context(struct fsh_pen *pen, unsigned slot, const struct fsh_slot *c, const struct fsh_candidates *list) {
@@ -936,13 +975,36 @@ static uint64_t decisions_in(const uint8_t *record) {
     return v;
 }
 
+/* What an OP_VALUE has told. */
+static void values_in(struct fsh_pen *pen, const uint8_t *record, const uint8_t *next) {
+    for (const uint8_t *p = record + 3; p < next;) {
+        uint64_t v = 0;
+        uint8_t source = *p++;
+        for (unsigned i = 0; i < 10; i++, p++) {
+            v |= (uint64_t)(*p & 0x7f) << (7 * i);
+            if (!(*p & 0x80))
+                break;
+        }
+        p++;
+        pen->values[source] += v >> 1 ^ -(v & 1);
+    }
+}
+
 void fsh_pen_mend(struct fsh_pen *pen) {
     if (!pen->ring || pen->pos >= pen->ring->size)
         return;
     memset(pen->data + pen->pos, 0, pen->ring->size - pen->pos);
     memset(pen->slots, 0, sizeof pen->slots);
+    memset(pen->values, 0, sizeof pen->values);
+    uint32_t last = pen->values_at + 3;
+    if (pen->values_end && last + pen->data[pen->values_at + 1] > pen->pos)
+        pen->data[pen->values_at + 1] = (uint8_t)(pen->pos - last);
+    pen->values_end = 0;
     pen->n = pen->ring->first_n + pen->counted;
     const uint8_t *p = pen->data, *end = p + pen->pos, *next;
-    for (; p < end && (next = skip_record(p, end)); p = next)
+    for (; p < end && (next = skip_record(p, end)); p = next) {
         pen->n += decisions_in(p);
+        if (*p == OP_VALUE)
+            values_in(pen, p, next);
+    }
 }

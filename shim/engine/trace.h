@@ -320,6 +320,8 @@ enum fsh_op {
     OP_MARK = 0x0E,    /* u64 ns when it was set; varint number; text */
     OP_RELEASED =
         0x0F,         /* u64 ns; varint rule, ns: its last fault in this thread held it only for so long, then the rule went off */
+    OP_VALUE = 0x10,  /* clocks were read; each: varint source; zigzag: what it said more than the last one of it in this part */
+    OP_BYTES = 0x11,  /* random bytes were read: as many as the record is long */
     OP_OUTPUT = 0x12, /* u64 ns; varint descriptor, bytes of this call that are left out behind these; varint length, bytes */
     OP_LAST,
     OP_SAME = 0x40,
@@ -338,6 +340,18 @@ enum {
     FAULT_REPLAYED = 4, /* applied from a trace, not from a draw */
     FAULT_PASSED = 8,   /* after FAULT_MORE: no later rule fired, this record only closes the decision */
     FAULT_LASTING = 16  /* nothing fired: the call met what an earlier fault of that rule left behind on its socket */
+};
+
+/* What a value is of. Numbers below SOURCE_CLOCKS are those of clock_gettime(2). */
+enum fsh_source {
+    SOURCE_CLOCKS = 16,      /* ns */
+    SOURCE_OTHER_CLOCK = 16, /* of a process, a thread or a device; ns */
+    SOURCE_TIMESPEC_GET,     /* ns */
+    SOURCE_GETTIMEOFDAY,     /* us */
+    SOURCE_TIME,             /* s */
+    SOURCE_CLOCK,            /* ticks */
+    SOURCE_TIMES,            /* ticks; then the four fields of struct tms */
+    SOURCES = SOURCE_TIMES + 5
 };
 
 /* OP_CONTROL: what `faultshim ctl` has changed. */
@@ -444,6 +458,9 @@ struct fsh_pen {
     bool counting;   /* passes are counted, no longer written */
     bool stopped;    /* nothing more can be written */
     struct fsh_slot slots[FSH_SLOTS];
+    uint64_t values[SOURCES]; /* the last ones in this part */
+    uint32_t values_end;      /* where a record of them ends that may go on; 0: none */
+    uint32_t values_at;       /* that record */
 };
 
 struct fsh_owner {
@@ -458,6 +475,8 @@ int fsh_pen_open(struct fsh_pen *pen, struct fsh_session *session, const struct 
 void fsh_pen_close(struct fsh_pen *pen, struct fsh_session *session);
 /* A record with its fields, `len` bytes at most FSH_RECORD_MAX. */
 void fsh_pen_record(struct fsh_pen *pen, struct fsh_session *session, enum fsh_op op, const void *fields, size_t len);
+/* A clock was read. Nothing is written while passes are only counted. */
+void fsh_pen_value(struct fsh_pen *pen, struct fsh_session *session, enum fsh_source source, uint64_t value);
 /* After a writer was left in the middle of a record: nothing of it stays. */
 void fsh_pen_mend(struct fsh_pen *pen);
 /* The slow path of fsh_pen_pass: time mark, new context, full ring. `rules` are bits over `list`. */

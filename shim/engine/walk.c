@@ -27,6 +27,7 @@ struct cursor {
     bool again; /* the fault at hand belongs to the decision of the one before */
     struct record rec;
     struct context slots[FSH_SLOTS];
+    uint64_t values[SOURCES];
 };
 
 /* The time that a record tells, if it does. */
@@ -110,6 +111,7 @@ static void enter_part(struct cursor *c, unsigned part) {
     c->get = stream_of(&c->thread->parts[part]);
     c->n = number_before(&c->thread->parts[part], c->n);
     memset(c->slots, 0, sizeof c->slots);
+    memset(c->values, 0, sizeof c->values);
 }
 
 static void start(struct cursor *c, const struct fsh_reader *r, unsigned index) {
@@ -195,7 +197,23 @@ static int show_fault(struct show *show, const struct cursor *c) {
     return show->visitor->decision(show->visitor->arg, &d);
 }
 
-static int show_record(struct show *show, const struct cursor *c) {
+/* Readings are told by their differences, one event for each. */
+static int show_values(const struct fsh_visitor *visitor, struct cursor *c, struct fsh_event *event) {
+    struct fsh_get get = fsh_fields_of(&c->rec);
+    int e = 0;
+    while (!e && get.p < get.end) {
+        uint64_t source = fsh_get_varint(&get), more = fsh_get_varint(&get);
+        if (get.bad)
+            break;
+        event->source = source < SOURCES ? (unsigned)source : SOURCES;
+        if (source < SOURCES)
+            event->value = c->values[source] += more >> 1 ^ -(more & 1);
+        e = visitor->event(visitor->arg, event);
+    }
+    return e;
+}
+
+static int show_record(struct show *show, struct cursor *c) {
     const struct fsh_visitor *visitor = show->visitor;
     if (c->rec.op >= OP_SAME)
         return visitor->decision ? show_pass(show, c) : 0;
@@ -203,7 +221,9 @@ static int show_record(struct show *show, const struct cursor *c) {
         return visitor->decision ? show_fault(show, c) : 0;
     struct fsh_event event = {
         .thread = c->index, .op = c->rec.op, .n = c->n, .time = c->order, .fields = c->rec.fields, .len = c->rec.len};
-    return visitor->event ? visitor->event(visitor->arg, &event) : 0;
+    if (!visitor->event)
+        return 0;
+    return event.op == OP_VALUE ? show_values(visitor, c, &event) : visitor->event(visitor->arg, &event);
 }
 
 int fsh_reader_walk_thread(const struct fsh_reader *r, unsigned index, const struct fsh_visitor *visitor) {

@@ -25,6 +25,7 @@ static int see(void *arg, const struct fsh_decision *d) {
 
 static int see_event(void *arg, const struct fsh_event *event) {
     struct fsh_get get = {.p = event->fields, .end = event->fields + event->len};
+    sum += event->source + event->value;
     sum += fsh_get_u64(&get) + fsh_get_varint(&get) + fsh_get_text(&get).len;
     return 0;
 }

@@ -405,6 +405,65 @@ static void says_what_a_lost_block_left(void **state) {
     free(bytes);
 }
 
+struct readings {
+    uint64_t n, wrong, bytes;
+};
+
+/* As writes_readings gives them. */
+static int check_reading(void *arg, const struct fsh_event *event) {
+    struct readings *r = arg;
+    if (event->op == OP_BYTES)
+        r->bytes += event->len;
+    if (event->op != OP_VALUE)
+        return 0;
+    uint64_t i = r->n++, source = i % SOURCES;
+    r->wrong += event->source != source || event->value != (source % 2 ? i * 1000003 : -i);
+    return 0;
+}
+
+/* Over many parts of the stream, among decisions, and with a writer that was left in the middle. */
+static void reads_what_clocks_said(void **state) {
+    enum { READINGS = 200000 };
+    struct run run;
+    start_run(&run, 1 << 30, TRACE_ALL);
+    define(&run);
+    for (uint64_t i = 0; i < READINGS; i++) {
+        uint64_t source = i % SOURCES;
+        fsh_pen_value(&run.pen, &run.session, (enum fsh_source)source, source % 2 ? i * 1000003 : -i);
+        if (i % 7 == 0)
+            pass(&run, i);
+        if (i % 1000 == 0)
+            fsh_pen_record(&run.pen, &run.session, OP_BYTES, "random bytes", 12);
+        if (i % 5000 == 0) {
+            /* its length is said, its place is not taken yet */
+            if (run.pen.values_end == run.pen.pos)
+                run.pen.data[run.pen.values_at + 1] += 5;
+            memset(run.pen.data + run.pen.pos, 0xff, 5);
+            fsh_pen_mend(&run.pen);
+        }
+    }
+    struct fsh_reader *r = open_trace();
+    struct readings readings = {0};
+    struct fsh_visitor visitor = {&readings, NULL, check_reading};
+    assert_int_equal(fsh_reader_walk(r, &visitor), 0);
+    assert_int_equal(readings.n, READINGS);
+    assert_int_equal(readings.wrong, 0);
+    assert_int_equal(readings.bytes, READINGS / 1000 * 12);
+    assert_int_equal(walk(r).decisions, (READINGS + 6) / 7);
+    fsh_reader_close(r);
+}
+
+/* Where passes are only counted, there is nothing to replay. */
+static void writes_no_readings_past_the_limit(void **state) {
+    struct run run;
+    start_run(&run, 1, TRACE_ALL);
+    for (uint64_t i = 0; i < 100; i++)
+        fsh_pen_value(&run.pen, &run.session, SOURCE_TIME, i);
+    struct fsh_reader *r = open_trace();
+    assert_int_equal(walk(r).events, 0);
+    fsh_reader_close(r);
+}
+
 static void refuses_what_is_no_trace(void **state) {
     struct fsh_reader *r = NULL;
     static const char text[] = "this is no trace, only a text that is long enough to look at";
@@ -483,6 +542,8 @@ int main(void) {
         TEST(keeps_its_numbers_past_the_limit),
         TEST(prefers_the_block_to_the_ring_it_came_from),
         TEST(says_what_a_lost_block_left),
+        TEST(reads_what_clocks_said),
+        TEST(writes_no_readings_past_the_limit),
         TEST(refuses_what_is_no_trace),
         TEST(survives_cuts_and_flips),
     };
