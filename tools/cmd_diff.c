@@ -103,6 +103,9 @@ static void show_text(const struct diff *diff, const struct fsh_comparison *c) {
         printf("and %u more threads\n", differing - SHOWN);
     printf("%" PRIu64 " and %" PRIu64 " decisions, %" PRIu64 " agree: %s\n", c->decisions_a, c->decisions_b, c->same,
            differing ? "the traces differ" : "the traces are equal");
+    if (c->recorded_a || c->recorded_b)
+        printf("%" PRIu64 " and %" PRIu64 " recorded readings and bytes, %" PRIu64 " agree\n", c->recorded_a, c->recorded_b,
+               c->same_recorded);
 }
 
 static void put(json_object *o, const char *key, json_object *value) {
@@ -131,6 +134,11 @@ static void show_json(const struct diff *diff, const struct fsh_comparison *c) {
     put(o, "decisions", json_object_new_uint64(c->decisions_a));
     put(o, "other_decisions", json_object_new_uint64(c->decisions_b));
     put(o, "agree", json_object_new_uint64(c->same));
+    if (c->recorded_a || c->recorded_b) {
+        put(o, "recorded", json_object_new_uint64(c->recorded_a));
+        put(o, "other_recorded", json_object_new_uint64(c->recorded_b));
+        put(o, "recorded_agree", json_object_new_uint64(c->same_recorded));
+    }
     put(o, "threads", threads);
     fsh_put_object(stdout, o);
 }

@@ -21,7 +21,7 @@ static const struct fsh_option own_options[] = {
     SELECT_OPTIONS,
     {ID_HEAD, "head", "N", "only the first N lines"},
     {ID_TAIL, "tail", "N", "only the last N lines"},
-    {ID_EVENTS, "events", NULL, "processes, threads, forks, execs, phases, changes and marks too"},
+    {ID_EVENTS, "events", NULL, "processes, threads, forks, execs, phases, changes, marks and what was recorded of clocks too"},
     {'c', "count", NULL, "a table of counts instead"},
     {ID_CSV, "csv", NULL, "comma-separated values"},
     {ID_STACKS, "stacks", NULL, "call stacks too, by function, file and line, where the trace has them"},

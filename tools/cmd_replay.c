@@ -270,6 +270,43 @@ static json_object *score_json(const struct replay *replay, const struct fsh_car
     return o;
 }
 
+/* --- readings of clocks and random bytes --- */
+
+static const char *const given_names[2] = {"clock_readings", "random_bytes"};
+
+/* Where the shim has counted. */
+static const struct fsh_script *script_of(const struct fsh_run *run) {
+    return (const void *)((const char *)run->session.header + run->session.header->script.offset);
+}
+
+static void show_given(const struct fsh_card *card) {
+    static const char *const words[2] = {"readings of clocks", "random bytes"};
+    const struct fsh_script *s = script_of(card->run);
+    const uint64_t recorded[2] = {s->n_values, s->n_bytes};
+    for (int i = 0; i < 2; i++) {
+        if (!recorded[i])
+            continue;
+        fprintf(card->out, "faultshim: gave %" PRIu64 " of %" PRIu64 " %s back", s->given[i], recorded[i], words[i]);
+        if (s->beyond[i])
+            fprintf(card->out, "; %" PRIu64 " more were asked for than recorded", s->beyond[i]);
+        fputc('\n', card->out);
+    }
+}
+
+static void put_given(json_object *o, const struct fsh_card *card) {
+    const struct fsh_script *s = script_of(card->run);
+    const uint64_t recorded[2] = {s->n_values, s->n_bytes};
+    for (int i = 0; i < 2; i++) {
+        if (!recorded[i])
+            continue;
+        json_object *of = json_object_new_object();
+        put(of, "recorded", json_object_new_uint64(recorded[i]));
+        put(of, "given", json_object_new_uint64(s->given[i]));
+        put(of, "beyond", json_object_new_uint64(s->beyond[i]));
+        put(o, given_names[i], of);
+    }
+}
+
 /* --- what came of a replay by likeness --- */
 
 struct likeness {
@@ -282,8 +319,8 @@ struct likeness {
 
 /* Where the shim has marked what it has given. */
 static struct likeness read_likeness(const struct fsh_run *run) {
-    const char *base = (const char *)run->session.header + run->session.header->script.offset;
-    struct likeness l = {.script = (const void *)base};
+    struct likeness l = {.script = script_of(run)};
+    const char *base = (const char *)l.script;
     l.points = (const void *)(base + l.script->points);
     l.marks = (const void *)(base + l.script->marks);
     l.faults = (const void *)(base + l.script->faults);
@@ -355,6 +392,7 @@ static int report_likeness(struct replay *replay, struct fsh_card *card) {
         put(r, "score", json_object_new_double(score));
         list_missing(replay, &l, NULL, list);
         put(r, "missing", list);
+        put_given(r, card);
         put(o, "replay", r);
         fsh_put_object(card->out, o);
     } else if (!replay->common.quiet) {
@@ -362,6 +400,7 @@ static int report_likeness(struct replay *replay, struct fsh_card *card) {
         fprintf(card->out, "faultshim: replayed %" PRIu64 " of %u faulty calls (%s, %.4g%%)\n", l.again, l.script->n_marks, mode,
                 100 * score);
         list_missing(replay, &l, card->out, NULL);
+        show_given(card);
     }
     return card->status;
 }
@@ -382,11 +421,14 @@ static int report(struct replay *replay, struct fsh_card *card) {
         card->status = EXIT_DIVERGED;
     if (replay->common.json && !replay->common.quiet) {
         json_object *o = fsh_card_json(card);
-        put(o, "replay", score_json(replay, card, &c));
+        json_object *score = score_json(replay, card, &c);
+        put_given(score, card);
+        put(o, "replay", score);
         fsh_put_object(card->out, o);
     } else if (!replay->common.quiet) {
         fsh_card_show(card);
         show_score(replay, card, &c);
+        show_given(card);
     }
     fsh_comparison_free(&c);
     return card->status;

@@ -6,12 +6,14 @@
 #include <string.h>
 
 #include "draw.h"
+#include "grow.h"
 
 struct items {
     const struct fsh_reader *reader;
     struct fsh_item *v;
     size_t n, room;
-    bool failed;
+    uint64_t *recorded; /* readings with their source; bytes one by one */
+    size_t n_recorded, recorded_room;
 };
 
 static uint64_t hash_text(const char *text) {
@@ -40,14 +42,8 @@ static int collect(void *arg, const struct fsh_decision *d) {
         item->outcome = fsh_fold(item->outcome, hash_outcome(items->reader, d)) | 1;
         return 0;
     }
-    if (items->n == items->room) {
-        size_t room = items->room ? items->room * 2 : 1024;
-        struct fsh_item *more = reallocarray(items->v, room, sizeof *more);
-        if (!more)
-            return -ENOMEM;
-        items->v = more;
-        items->room = room;
-    }
+    if (!fsh_grow(&items->v, &items->room, items->n, sizeof *items->v))
+        return -ENOMEM;
     items->v[items->n++] = (struct fsh_item){.thread = d->thread,
                                              .n = d->n,
                                              .what = hash_what(items->reader, d),
@@ -56,10 +52,27 @@ static int collect(void *arg, const struct fsh_decision *d) {
     return 0;
 }
 
+static int keep_recorded(struct items *items, uint64_t what) {
+    if (!fsh_grow(&items->recorded, &items->recorded_room, items->n_recorded, sizeof *items->recorded))
+        return -ENOMEM;
+    items->recorded[items->n_recorded++] = what;
+    return 0;
+}
+
+static int collect_recorded(void *arg, const struct fsh_event *event) {
+    struct items *items = arg;
+    int e = 0;
+    if (event->op == OP_VALUE)
+        return keep_recorded(items, fsh_fold(event->source, event->value));
+    for (size_t i = 0; event->op == OP_BYTES && i < event->len && !e; i++)
+        e = keep_recorded(items, event->fields[i]);
+    return e;
+}
+
 static int read_items(struct items *items, const struct fsh_reader *reader, int64_t thread) {
-    struct fsh_visitor visitor = {items, collect, NULL};
+    struct fsh_visitor visitor = {items, collect, collect_recorded};
     items->reader = reader;
-    items->n = 0;
+    items->n = items->n_recorded = 0;
     return thread < 0 ? 0 : fsh_reader_walk_thread(reader, (unsigned)thread, &visitor);
 }
 
@@ -84,6 +97,13 @@ static void compare_pair(struct fsh_pair *pair, const struct items *a, const str
         i += take_x;
         j += take_y;
     }
+}
+
+static uint64_t same_recorded(const struct items *a, const struct items *b) {
+    uint64_t same = 0;
+    for (size_t i = 0; i < a->n_recorded && i < b->n_recorded; i++)
+        same += a->recorded[i] == b->recorded[i];
+    return same;
 }
 
 static int64_t find_partner(const struct fsh_reader *reader, const struct fsh_thread_info *t, const uint8_t *taken) {
@@ -132,9 +152,14 @@ int fsh_compare(struct fsh_comparison *c, const struct fsh_reader *a, const stru
         c->decisions_b += pair->n_b;
         c->faults_a += pair->faults_a;
         c->same_faults += pair->same_faults;
+        c->recorded_a += x.n_recorded;
+        c->recorded_b += y.n_recorded;
+        c->same_recorded += same_recorded(&x, &y);
     }
     free(x.v);
     free(y.v);
+    free(x.recorded);
+    free(y.recorded);
     return e;
 }
 

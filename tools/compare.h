@@ -28,6 +28,7 @@ struct fsh_comparison {
     struct fsh_pair *pairs;
     size_t n;
     uint64_t same, decisions_a, decisions_b, faults_a, same_faults;
+    uint64_t recorded_a, recorded_b, same_recorded; /* readings of clocks, and random bytes (record = time, random) */
 };
 
 enum { COMPARE_SIZES = 1, COMPARE_CALLS = 2 };

@@ -3,6 +3,7 @@
 
 #include <inttypes.h>
 #include <string.h>
+#include <time.h>
 
 #include "out.h"
 
@@ -136,12 +137,56 @@ static void show_output(const struct sink *s, struct fsh_get get) {
     put_field(s, "text", fsh_get_text(&get));
 }
 
+static const char *const sources[SOURCES] = {[CLOCK_REALTIME] = "CLOCK_REALTIME",
+                                             [CLOCK_MONOTONIC] = "CLOCK_MONOTONIC",
+                                             [CLOCK_PROCESS_CPUTIME_ID] = "CLOCK_PROCESS_CPUTIME_ID",
+                                             [CLOCK_THREAD_CPUTIME_ID] = "CLOCK_THREAD_CPUTIME_ID",
+                                             [CLOCK_MONOTONIC_RAW] = "CLOCK_MONOTONIC_RAW",
+                                             [CLOCK_REALTIME_COARSE] = "CLOCK_REALTIME_COARSE",
+                                             [CLOCK_MONOTONIC_COARSE] = "CLOCK_MONOTONIC_COARSE",
+                                             [CLOCK_BOOTTIME] = "CLOCK_BOOTTIME",
+                                             [CLOCK_REALTIME_ALARM] = "CLOCK_REALTIME_ALARM",
+                                             [CLOCK_BOOTTIME_ALARM] = "CLOCK_BOOTTIME_ALARM",
+                                             [CLOCK_TAI] = "CLOCK_TAI",
+                                             [SOURCE_OTHER_CLOCK] = "clock_gettime",
+                                             [SOURCE_TIMESPEC_GET] = "timespec_get",
+                                             [SOURCE_GETTIMEOFDAY] = "gettimeofday",
+                                             [SOURCE_TIME] = "time",
+                                             [SOURCE_CLOCK] = "clock",
+                                             [SOURCE_TIMES] = "times",
+                                             [SOURCE_TIMES + 1] = "tms_utime",
+                                             [SOURCE_TIMES + 2] = "tms_stime",
+                                             [SOURCE_TIMES + 3] = "tms_cutime",
+                                             [SOURCE_TIMES + 4] = "tms_cstime"};
+
+/* What a clock said: its value does not stand in the fields alone. */
+static void show_value(const struct sink *s, const struct fsh_event *e) {
+    const char *name = e->source < SOURCES ? sources[e->source] : NULL;
+    put_name(s, "source", name ? name : "?");
+    fprintf(s->out, s->json ? ",\"value\":%" PRId64 : " value %" PRId64, (int64_t)e->value);
+}
+
+static void show_bytes(const struct sink *s, struct fsh_get get) {
+    fputs(s->json ? ",\"bytes\":\"" : " bytes ", s->out);
+    for (; get.p < get.end; get.p++)
+        fprintf(s->out, "%02x", *get.p);
+    if (s->json)
+        putc('"', s->out);
+}
+
 static const struct event_form events[] = {
-    [OP_PROCESS] = {"process", show_process}, [OP_THREAD] = {"thread", show_thread},
-    [OP_EXEC] = {"exec", show_exec},          [OP_FORK] = {"fork", show_fork},
-    [OP_COUNTED] = {"counted", show_counted}, [OP_DIVERGE] = {"diverged", show_diverge},
-    [OP_PHASE] = {"phase", show_phase},       [OP_CONTROL] = {"control", show_control},
-    [OP_MARK] = {"mark", show_mark},          [OP_RELEASED] = {"released", show_released},
+    [OP_PROCESS] = {"process", show_process},
+    [OP_THREAD] = {"thread", show_thread},
+    [OP_EXEC] = {"exec", show_exec},
+    [OP_FORK] = {"fork", show_fork},
+    [OP_COUNTED] = {"counted", show_counted},
+    [OP_DIVERGE] = {"diverged", show_diverge},
+    [OP_PHASE] = {"phase", show_phase},
+    [OP_CONTROL] = {"control", show_control},
+    [OP_MARK] = {"mark", show_mark},
+    [OP_RELEASED] = {"released", show_released},
+    [OP_VALUE] = {"clock", NULL},
+    [OP_BYTES] = {"random", show_bytes},
     [OP_OUTPUT] = {"output", show_output},
 };
 
@@ -157,6 +202,8 @@ const char *fsh_event_name(const struct fsh_event *e) {
 void fsh_put_event(FILE *out, const struct fsh_reader *reader, const struct fsh_event *e, bool json) {
     const struct event_form *form = form_of(e);
     struct sink s = {out, reader, json};
-    if (form)
+    if (form && e->op == OP_VALUE)
+        show_value(&s, e);
+    else if (form)
         form->show(&s, (struct fsh_get){.p = e->fields, .end = e->fields + e->len});
 }

@@ -167,7 +167,7 @@ static void put_phase(const struct fsh_perfetto *p, const struct fsh_event *e) {
 
 void fsh_perfetto_event(const struct fsh_perfetto *p, const struct fsh_event *e) {
     const char *name = fsh_event_name(e);
-    if (!name)
+    if (!name || e->op == OP_VALUE || e->op == OP_BYTES) /* readings may be more than all else */
         return;
     if (e->op == OP_PHASE && e->len > 8)
         put_phase(p, e);

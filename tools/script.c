@@ -30,6 +30,10 @@ struct compiler {
     struct mark *found;
     struct fsh_script_mark *marks;
     size_t n_points, points_room, n_found, found_room;
+    struct fsh_script_series *series;
+    uint64_t *values;
+    uint8_t *bytes;
+    size_t n_series, series_room, n_values, values_room, n_bytes, bytes_room;
     uint64_t fired; /* decisions that fired so far */
     bool skipping;  /* the decision at hand is excluded */
 };
@@ -333,6 +337,64 @@ static int add_points(struct compiler *c) {
     return 0;
 }
 
+/* --- what clocks said, and random bytes --- */
+
+/* Of one thread, and one source at a time, so that each stands in one piece. */
+struct source {
+    struct compiler *compiler;
+    unsigned source;
+    uint32_t others; /* sources of this thread that there are, as bits */
+};
+
+static int take_value(void *arg, const struct fsh_event *e) {
+    struct source *s = arg;
+    struct compiler *c = s->compiler;
+    if (e->op == OP_BYTES && s->source == SOURCES) {
+        for (size_t i = 0; i < e->len; i++) {
+            if (!fsh_grow(&c->bytes, &c->bytes_room, c->n_bytes, sizeof *c->bytes))
+                return -ENOMEM;
+            c->bytes[c->n_bytes++] = e->fields[i];
+        }
+    } else if (e->op == OP_VALUE && e->source < SOURCES) {
+        s->others |= 1u << e->source;
+        if (e->source != s->source)
+            return 0;
+        if (!fsh_grow(&c->values, &c->values_room, c->n_values, sizeof *c->values))
+            return -ENOMEM;
+        c->values[c->n_values++] = e->value;
+    }
+    return 0;
+}
+
+static int add_source(struct compiler *c, unsigned thread, struct source *source) {
+    const struct fsh_thread_info *t = fsh_reader_thread(c->reader, thread);
+    const struct fsh_visitor visitor = {source, NULL, take_value};
+    const size_t *n = source->source == SOURCES ? &c->n_bytes : &c->n_values;
+    struct fsh_script_series series = {
+        .process_key = t->process_key, .thread_key = t->key, .image = t->image, .source = source->source, .first = *n};
+    int e = fsh_reader_walk_thread(c->reader, thread, &visitor);
+    series.count = *n - series.first;
+    if (e || !series.count)
+        return e;
+    if (!fsh_grow(&c->series, &c->series_room, c->n_series, sizeof *c->series))
+        return -ENOMEM;
+    c->series[c->n_series++] = series;
+    return 0;
+}
+
+static int add_values(struct compiler *c) {
+    int e = 0;
+    for (unsigned i = 0; i < fsh_reader_threads(c->reader) && !e; i++) {
+        struct source source = {c, SOURCES, 0};
+        e = add_source(c, i, &source);
+        const uint32_t all = source.others;
+        for (source.source = 0; source.source < SOURCES && !e; source.source++)
+            if (all >> source.source & 1)
+                e = add_source(c, i, &source);
+    }
+    return e;
+}
+
 /* --- the whole --- */
 
 static uint64_t place(uint64_t *at, size_t n, size_t item) {
@@ -352,30 +414,38 @@ static bool write_out(struct fsh_script_text *out, const struct compiler *c) {
                               .until_process = c->wish->until_process,
                               .until_thread = c->wish->until_thread,
                               .n_points = (uint32_t)c->n_points,
-                              .n_marks = (uint32_t)c->n_found};
+                              .n_marks = (uint32_t)c->n_found,
+                              .n_series = (uint32_t)c->n_series,
+                              .n_values = c->n_values,
+                              .n_bytes = c->n_bytes,
+                              .start_monotonic = fsh_reader_header(c->reader)->start_monotonic,
+                              .start_realtime = fsh_reader_header(c->reader)->start_realtime};
+    const struct {
+        uint64_t *offset;
+        const void *from;
+        size_t n, item;
+    } parts[] = {
+        {&head.threads, c->threads, c->n_threads, sizeof *c->threads},
+        {&head.contexts, c->contexts, c->n_contexts, sizeof *c->contexts},
+        {&head.faults, c->faults, c->n_faults, sizeof *c->faults},
+        {&head.steps, c->steps, c->n_steps, sizeof *c->steps},
+        {&head.points, c->points, c->n_points, sizeof *c->points},
+        {&head.marks, c->marks, c->n_found, sizeof *c->marks},
+        {&head.series, c->series, c->n_series, sizeof *c->series},
+        {&head.values, c->values, c->n_values, sizeof *c->values},
+        {&head.bytes, c->bytes, c->n_bytes, sizeof *c->bytes},
+    };
+    const size_t n = sizeof parts / sizeof *parts;
     uint64_t at = sizeof head;
-    head.threads = place(&at, c->n_threads, sizeof *c->threads);
-    head.contexts = place(&at, c->n_contexts, sizeof *c->contexts);
-    head.faults = place(&at, c->n_faults, sizeof *c->faults);
-    head.steps = place(&at, c->n_steps, sizeof *c->steps);
-    head.points = place(&at, c->n_points, sizeof *c->points);
-    head.marks = place(&at, c->n_found, sizeof *c->marks);
+    for (size_t i = 0; i < n; i++)
+        *parts[i].offset = place(&at, parts[i].n, parts[i].item);
     char *data = calloc(1, at);
     if (!data)
         return false;
     memcpy(data, &head, sizeof head);
-    if (c->n_threads)
-        memcpy(data + head.threads, c->threads, c->n_threads * sizeof *c->threads);
-    if (c->n_contexts)
-        memcpy(data + head.contexts, c->contexts, c->n_contexts * sizeof *c->contexts);
-    if (c->n_faults)
-        memcpy(data + head.faults, c->faults, c->n_faults * sizeof *c->faults);
-    if (c->n_steps)
-        memcpy(data + head.steps, c->steps, c->n_steps * sizeof *c->steps);
-    if (c->n_points)
-        memcpy(data + head.points, c->points, c->n_points * sizeof *c->points);
-    if (c->n_found)
-        memcpy(data + head.marks, c->marks, c->n_found * sizeof *c->marks);
+    for (size_t i = 0; i < n; i++)
+        if (parts[i].n)
+            memcpy(data + *parts[i].offset, parts[i].from, parts[i].n * parts[i].item);
     out->data = data;
     out->len = at;
     return true;
@@ -404,6 +474,8 @@ bool fsh_script_place(struct fsh_script_text *out, const struct fsh_spot *spots,
 bool fsh_script_compile(struct fsh_script_text *out, const struct fsh_reader *reader, const struct fsh_script_wish *wish) {
     struct compiler c = {.reader = reader, .wish = wish};
     int e = !map_calls(&c) ? -ENOMEM : wish->mode == REPLAY_EXACT ? add_threads(&c) : add_points(&c);
+    if (!e)
+        e = add_values(&c);
     if (!e && !write_out(out, &c))
         e = -ENOMEM;
     if (e == -ENOTSUP)
@@ -419,5 +491,8 @@ bool fsh_script_compile(struct fsh_script_text *out, const struct fsh_reader *re
     free(c.points);
     free(c.found);
     free(c.marks);
+    free(c.series);
+    free(c.values);
+    free(c.bytes);
     return e == 0;
 }

@@ -122,6 +122,7 @@ bool fsh_read_T_DOORS_IN(struct parse *p, const struct key *key, void *field, st
 bool fsh_read_T_CONTROL(struct parse *p, const struct key *key, void *field, struct fsh_word value);
 bool fsh_read_T_IO_URING(struct parse *p, const struct key *key, void *field, struct fsh_word value);
 bool fsh_read_T_OUTPUT(struct parse *p, const struct key *key, void *field, struct fsh_word value);
+bool fsh_read_T_RECORD(struct parse *p, const struct key *key, void *field, struct fsh_word value);
 bool fsh_read_T_STACKS(struct parse *p, const struct key *key, void *field, struct fsh_word value);
 bool fsh_read_T_STICKY(struct parse *p, const struct key *key, void *field, struct fsh_word value);
 bool fsh_read_T_KEY(struct parse *p, const struct key *key, void *field, struct fsh_word value);

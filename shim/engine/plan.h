@@ -95,6 +95,7 @@ enum fsh_trace_mode { TRACE_ALL, TRACE_FAULTS, TRACE_OFF };
 enum fsh_children { CHILDREN_FOLLOW, CHILDREN_SKIP };
 enum fsh_headstart { HEADSTART_NONE, HEADSTART_TIME, HEADSTART_CALLS, HEADSTART_LISTEN };
 enum fsh_io_uring { IO_URING_REFUSE, IO_URING_ALLOW };
+enum { RECORD_TIME = 1, RECORD_RANDOM = 2 };
 enum fsh_stacks { STACKS_OFF, STACKS_FAULTS, STACKS_ALL };
 enum fsh_output { OUTPUT_LEAVE, OUTPUT_KEEP };
 enum fsh_reach { REACH_RULES, REACH_FULL };
@@ -227,6 +228,7 @@ struct fsh_options {
     bool has_seed;
     uint8_t trace, clock, children, headstart, doors, io_uring, stacks, output;
     uint8_t control;           /* enum fsh_reach: what profiles that are loaded later may do */
+    uint8_t record;            /* RECORD_ */
     uint8_t doors_in;          /* DOORS_IN_ */
     uint64_t headstart_amount; /* ns or calls */
     uint64_t trace_limit;

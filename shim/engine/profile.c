@@ -367,6 +367,13 @@ static unsigned count_rules(const char *text, size_t len) {
     return n;
 }
 
+/* What can't be replayed need not be recorded. */
+static bool check_record(struct parse *p) {
+    const struct fsh_options *o = &p->profile->options;
+    p->here = p->scratch->seen[K_SESSION_record];
+    return !o->record || o->trace == TRACE_ALL || fail(p, "record is for replays, and they need every decision; write trace = all");
+}
+
 int fsh_profile_parse(struct fsh_profile *profile, struct fsh_arena *arena, const char *text, size_t len, const char *name,
                       struct fsh_error *error) {
     struct parse p = {.profile = profile, .arena = arena, .error = error, .next = text, .end = text + len, .source_begins = true};
@@ -385,8 +392,8 @@ int fsh_profile_parse(struct fsh_profile *profile, struct fsh_arena *arena, cons
     set_up_inih();
     if (ini_parse_stream(next_line, &p, on_key, &p) != 0 && p.result == 0)
         fail(&p, "the line is no INI; write KEY = VALUE, [section], or a comment after ';'");
-    if (p.result == 0 && end_section(&p))
-        fsh_parse_resolve(&p);
+    if (p.result == 0 && end_section(&p) && fsh_parse_resolve(&p))
+        check_record(&p);
     profile->options.has_seed = p.scratch->seen[K_SESSION_seed].line;
     return p.result;
 }

@@ -6,7 +6,8 @@
  *   site    the same by call and call stack, where the trace has stacks
  *   place   no recorded outcome: at the marked places, by call stack, call and kind, the rules fire as if they had been drawn. This
  *           is how `faultshim explore` puts a fault where it wants one; every considered call has its call stack in the trace
- * Read-only in the shim, but for the counts of points and marks.
+ * In all modes what a thread reads of clocks and random bytes, where that was recorded, is given back to it, one read after the
+ * other (record = time, random). Read-only in the shim, but for the counts of points, marks and values.
  *
  * Layout of the script region (little-endian, 8-byte aligned parts, offsets from the region's start):
  *   struct fsh_script
@@ -19,7 +20,9 @@
  *                                           turned to that profile, when so many calls (the next word) had been met that no rule
  *                                           was asked about
  *   struct fsh_script_point[n_points]       sorted by owner, key, call, kind; set and site
- *   struct fsh_script_mark[n_marks]         of a point: sorted by ordinal; in the mode `place`, `fault` is FSH_PLACE_ bits */
+ *   struct fsh_script_mark[n_marks]         of a point: sorted by ordinal; in the mode `place`, `fault` is FSH_PLACE_ bits
+ *   struct fsh_script_series[n_series]      what a thread has read of one source
+ *   uint64_t values[], uint8_t bytes[] */
 #ifndef FSH_REPLAY_H
 #define FSH_REPLAY_H
 
@@ -49,6 +52,18 @@ struct fsh_script {
     uint64_t until, until_process, until_thread; /* the process stops before this decision of that thread, from 1; 0 for never */
     uint32_t stopped;                            /* its process id, once it has */
     uint32_t lasting; /* place: what goes on firing, as its rule + 1 in the upper half and FSH_PLACE_ bits; 0: nothing yet */
+    uint32_t n_series, pad2;
+    uint64_t series, values, bytes; /* offsets */
+    uint64_t n_values, n_bytes;
+    uint64_t start_monotonic, start_realtime; /* of the recorded run, ns */
+    uint64_t given[2], beyond[2];             /* values and bytes so far in the replay: as recorded; after the end of what was */
+};
+
+/* What one thread has read of one source: values, or bytes where source is SOURCES. */
+struct fsh_script_series {
+    uint64_t process_key, thread_key;
+    uint32_t image, source;
+    uint64_t first, count;
 };
 
 struct fsh_script_thread {

@@ -99,6 +99,20 @@ bool fsh_read_T_IO_URING(struct parse *p, const struct key *key, void *field, st
     return choose(p, key, field, value, words, COUNT(words), "refuse or allow");
 }
 
+/* Both, separated by blanks or commas. */
+bool fsh_read_T_RECORD(struct parse *p, const struct key *key, void *field, struct fsh_word value) {
+    static const char *const words[] = {"time", "random"};
+    uint8_t all = 0;
+    for (struct fsh_word word; fsh_next_token(&value, true, &word) == 1;) {
+        uint8_t chosen = 0;
+        if (!choose(p, key, &chosen, word, words, COUNT(words), "time, random or both"))
+            return false;
+        all |= (uint8_t)(1 << chosen);
+    }
+    *(uint8_t *)field = all;
+    return true;
+}
+
 bool fsh_read_T_STACKS(struct parse *p, const struct key *key, void *field, struct fsh_word value) {
     static const char *const words[] = {[STACKS_OFF] = "off", [STACKS_FAULTS] = "faults", [STACKS_ALL] = "all"};
     return choose(p, key, field, value, words, COUNT(words), "off, faults or all");

@@ -11,6 +11,8 @@
 #include "effects.h"
 #include "effects_net.h"
 #include "phases.h"
+#include "record.h"
+#include "script.h"
 #include "session.h"
 
 #include "poison.h"
@@ -25,6 +27,7 @@ enum form {
     READS_BASE,    /* timespec_get: TIME_UTC is CLOCK_REALTIME */
     READS_TV,      /* gettimeofday */
     READS_SECONDS, /* time */
+    READS_TICKS,   /* clock, times: no fault changes them */
     SLEEPS,        /* clock_nanosleep */
     WAITS_TS,      /* for a time at most */
     WATCHES,       /* the same; what is waited for may be a timer */
@@ -59,6 +62,8 @@ static const struct {
     {CALL_timespec_get, READS_BASE, 0},
     {CALL_gettimeofday, READS_TV, 0},
     {CALL_time, READS_SECONDS, 0},
+    {CALL_clock, READS_TICKS, 0},
+    {CALL_times, READS_TICKS, 0},
     {CALL_clock_nanosleep, SLEEPS, 2},
     {CALL_nanosleep, WAITS_TS, 0},
     {CALL_usleep, WAITS_USEC, 0},
@@ -95,7 +100,10 @@ static uint8_t form_of_wait(unsigned call) {
 
 static uint16_t clock_rules[FSH_RULES_MAX + FSH_LOADED_RULES];
 static _Atomic unsigned n_clock_rules;
-static uint8_t clocks_used; /* enum fsh_clock_bit: by some rule */
+static uint8_t clocks_used;  /* enum fsh_clock_bit: by some rule */
+static uint8_t clocks_given; /* the same: in a replay that gives recorded times back */
+/* In such a replay: what the program's clock says more than the one of this run, as its last reading had it. */
+static _Atomic int64_t ahead[CLOCKS];
 
 static const struct fsh_fault_spec *spec_of(unsigned rule) {
     return &fsh_shim.rules[rule]->faults[0];
@@ -103,8 +111,29 @@ static const struct fsh_fault_spec *spec_of(unsigned rule) {
 
 /* What waits by CLOCK_MONOTONIC alone is left alone where no rule acts on that. */
 static bool is_asked_for(uint8_t form) {
+    if (form <= READS_TICKS && fsh_shim.records & RECORD_TIME)
+        return true;
+    if (form == READS_TICKS || !fsh_clock_moves())
+        return false;
     const bool by_rate = form == WAITS_TS || (form >= WAITS_TV && form <= WAITS_SEC && form != WAITS_MS) || form >= SETS_ITIMER;
     return !by_rate || clocks_used & CLOCK_BIT_MONO;
+}
+
+bool fsh_clock_moves(void) {
+    return fsh_shim.plan->has_clocks || fsh_shim.gives & RECORD_TIME;
+}
+
+/* The clocks of the recorded run, until the program reads one. */
+static void go_back(const struct fsh_script *script) {
+    const struct fsh_header *h = fsh_shim.session.header;
+    int64_t real = (int64_t)(script->start_realtime - h->start_realtime),
+            mono = (int64_t)(script->start_monotonic - h->start_monotonic);
+    clocks_given = CLOCK_BIT_REAL | CLOCK_BIT_MONO | CLOCK_BIT_BOOT;
+    atomic_store(&ahead[CLOCK_REALTIME], real);
+    atomic_store(&ahead[CLOCK_TAI], real);
+    atomic_store(&ahead[CLOCK_MONOTONIC], mono);
+    atomic_store(&ahead[CLOCK_MONOTONIC_RAW], mono);
+    atomic_store(&ahead[CLOCK_BOOTTIME], mono);
 }
 
 static void arm(unsigned call, uint8_t form, uint8_t arg) {
@@ -127,8 +156,10 @@ void fsh_clock_add(const struct fsh_plan *plan) {
 }
 
 void fsh_clock_start(void) {
-    if (!fsh_shim.plan->has_clocks)
+    if (!fsh_clock_moves() && !(fsh_shim.records & RECORD_TIME))
         return;
+    if (fsh_shim.gives & RECORD_TIME)
+        go_back(fsh_replay_script());
     fsh_clock_add(fsh_shim.plan);
     for (unsigned i = 0; i < sizeof timed_calls / sizeof *timed_calls; i++)
         arm(timed_calls[i].call, timed_calls[i].form, timed_calls[i].arg);
@@ -346,12 +377,26 @@ static int64_t no_less(int clock, int64_t value) {
 /* What `clock` says at `now`; the map too. */
 static int64_t clock_at(int clock, int64_t now, struct map *map) {
     map_at(bit_of(clock), now, map);
+    map->offset += atomic_load(&ahead[clock]);
     int64_t value = base_of(clock, now) + map->seen + map->offset;
     return bit_of(clock) == CLOCK_BIT_REAL ? value : no_less(clock, value);
 }
 
 static bool is_used(int clock) {
-    return clock >= 0 && clocks_used & bit_of(clock);
+    return clock >= 0 && (clocks_used | clocks_given) & bit_of(clock);
+}
+
+void fsh_clock_given(long id, int64_t value, int64_t grain) {
+    const int clock = base_clock(id);
+    if (clock < 0)
+        return;
+    struct map map;
+    const int64_t now = now_of_run();
+    map_at(bit_of(clock), now, &map);
+    const int64_t here = base_of(clock, now) + map.seen + map.offset, there = here + atomic_load(&ahead[clock]);
+    if (there < value || there - value >= grain)
+        atomic_store(&ahead[clock], value - here);
+    no_less(clock, value);
 }
 
 int64_t fsh_clock_now(int clock) {
@@ -950,9 +995,12 @@ static long kernel_result(const struct fsh_call_row *row, long r) {
 long fsh_clock_invoke(enum fsh_call call, fsh_invoke invoke, const long *a) {
     const enum form form = (enum form)form_of[call];
     const unsigned arg = arg_of[call];
-    if (form >= READS_TS && form <= READS_SECONDS) {
+    if (form >= READS_TS && form <= READS_TICKS) {
         long result = invoke(a);
-        put_clock(form, a, &result);
+        if (form != READS_TICKS && clocks_used | clocks_given)
+            put_clock(form, a, &result);
+        if (fsh_shim.records & RECORD_TIME)
+            fsh_record_clock(call, a, &result);
         return result;
     }
     if (form == WAITS_TV || form == WAITS_USEC || form == WAITS_SEC)

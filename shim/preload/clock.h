@@ -20,6 +20,10 @@ struct fsh_timed {
     struct itimerspec value; /* what stands in the argument's place; of select, the interval holds two of its sets */
 };
 
+/* Some clock may say other things than the real one: a rule acts on it, or a replay gives recorded times back. */
+bool fsh_clock_moves(void);
+/* In a replay: the program has been told that the clock says `value`, to the grain (ns). From there it goes on. */
+void fsh_clock_given(long clock, int64_t value, int64_t grain);
 /* What the plan asks for: WATCH_CLOCK in fsh_armed. */
 void fsh_clock_start(void);
 /* Rules of a profile that is loaded. Once for each. */

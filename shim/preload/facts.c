@@ -473,6 +473,7 @@ static struct fsh_resource *finish(struct fsh_resource *r, enum fsh_kind kind, b
     r->named = named;
     /* rules that have come meanwhile are looked at when it is used next */
     r->generation = fsh_fds.generation - (r->n_rules < atomic_load(&fsh_shim.n_rules));
+    r->is_random = kind == FSH_ON_FILE && (!strcmp(r->name, "/dev/urandom") || !strcmp(r->name, "/dev/random"));
     r->number = atomic_fetch_add_explicit(&fsh_shim.session.header->resources, 1, memory_order_relaxed) + 1;
     match_rules(r, ends, 0);
     attach_counters(r, 0);

@@ -47,6 +47,7 @@ struct fsh_resource {
     bool is_connection; /* a socket that was connected */
     bool is_spare;      /* in the free list */
     bool is_told;       /* the trace has its name */
+    bool is_random;     /* reads of it are random bytes */
 };
 
 enum fsh_counted { COUNTED_NOT, COUNTED_CONNECTED, COUNTED_ACCEPTED };

@@ -42,6 +42,14 @@ struct fsh_rule_view {
     uint32_t pad;
 };
 
+/* In a replay: what this thread reads of one source. */
+struct fsh_series {
+    const void *v;
+    uint64_t n, at;
+    int64_t ahead; /* of the last one: what it says more than the real one did */
+    int64_t last;
+};
+
 /* One thread. Lives in memory of its own that fork wipes (MADV_WIPEONFORK). */
 struct fsh_thread {
     uint32_t gate;                    /* the gate: 1 while the program's code runs */
@@ -71,9 +79,10 @@ struct fsh_thread {
     uint32_t marks;      /* of fsh_control: those before it are told */
     uint64_t next_phase; /* ns: until then no phase that is measured by time changes */
     struct fsh_levels levels;
-    uint64_t sites[FSH_SITES_SEEN];     /* call sites that the trace knows from this thread */
-    uint64_t modules[FSH_MODULES_SEEN]; /* modules of these sites, likewise */
-    char (*scratch)[FSH_PATH_MAX];      /* FSH_SCRATCH paths: stacks of signal handlers have no room for them */
+    uint64_t sites[FSH_SITES_SEEN];       /* call sites that the trace knows from this thread */
+    uint64_t modules[FSH_MODULES_SEEN];   /* modules of these sites, likewise */
+    struct fsh_series given[SOURCES + 1]; /* by source; the last one is of random bytes */
+    char (*scratch)[FSH_PATH_MAX];        /* FSH_SCRATCH paths: stacks of signal handlers have no room for them */
 };
 
 /* In a replay: a rule's fault that is about to be carried out held its call for so long when it was recorded. */
@@ -106,10 +115,19 @@ struct fsh_tls {
 
 extern __thread struct fsh_tls fsh_tls __attribute__((tls_model("initial-exec")));
 
-enum { WATCH_CONSIDER = 1, WATCH_TRACK = 2, WATCH_ARGS = 4, WATCH_SETTLE = 8, WATCH_CALLER = 16, WATCH_CLOCK = 32 };
+enum {
+    WATCH_CONSIDER = 1,
+    WATCH_TRACK = 2,
+    WATCH_ARGS = 4,
+    WATCH_SETTLE = 8,
+    WATCH_CALLER = 16,
+    WATCH_CLOCK = 32,
+    WATCH_RANDOM = 64
+};
 /* For every call: whether some rule considers it, whether its descriptors are kept track of, whether a rule looks at its arguments
  * (fsh_consider_args), whether an account is settled after it (state.h), whether its
- * caller is noted for the site below it, whether a fault of clocks changes its times (clock.h). All zero: nothing is armed. */
+ * caller is noted for the site below it, whether a fault of clocks changes its times or what it reads of them is recorded
+ * (clock.h), whether what it reads may be random bytes that are recorded (record.h). All zero: nothing is armed. */
 extern uint8_t fsh_watch[FSH_CALLS];
 /* The same for calls at whichever door: at syscall doors, symbol doors have nothing left to do. */
 extern uint8_t fsh_armed[FSH_CALLS];
@@ -131,6 +149,8 @@ struct fsh_shim {
     bool tracks;          /* descriptors are kept track of */
     bool refuses_io_uring;
     bool replays;
+    uint8_t records;              /* RECORD_ bits: what is recorded, and given back in a replay */
+    uint8_t gives;                /* the same: what this replay has to give back */
     _Atomic uint32_t *generation; /* of fsh_control */
     bool audited;                 /* run --audit: each call that is seen is told to the supervisor */
     struct fsh_places places;

@@ -25,7 +25,13 @@ static bool is_sound(const struct fsh_script *s) {
            fits(s->contexts, s->n_contexts, sizeof(struct fsh_script_context)) &&
            fits(s->faults, s->n_faults, sizeof(struct fsh_script_fault)) && fits(s->steps, s->n_steps, sizeof(uint32_t)) &&
            fits(s->points, s->n_points, sizeof(struct fsh_script_point)) &&
-           fits(s->marks, s->n_marks, sizeof(struct fsh_script_mark));
+           fits(s->marks, s->n_marks, sizeof(struct fsh_script_mark)) &&
+           fits(s->series, s->n_series, sizeof(struct fsh_script_series)) && fits(s->values, s->n_values, sizeof(uint64_t)) &&
+           fits(s->bytes, s->n_bytes, 1);
+}
+
+struct fsh_script *fsh_replay_script(void) {
+    return fsh_shim.replays && is_sound(script()) ? (struct fsh_script *)base() : NULL;
 }
 
 void fsh_replay_begin(struct fsh_thread *t) {

@@ -15,6 +15,8 @@ unsigned fsh_replay_next(struct fsh_thread *t, enum fsh_call call, enum fsh_kind
 /* Before a decision: turns to another profile if the recorded thread did. */
 void fsh_replay_turn(struct fsh_thread *t);
 
+/* NULL in a run that is no replay, or where the script is not sound. */
+struct fsh_script *fsh_replay_script(void);
 bool fsh_replay_is_exact(void);
 /* Stops the process if this is where the replay is to stop. */
 void fsh_replay_stop(const struct fsh_thread *t);

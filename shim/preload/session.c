@@ -22,6 +22,7 @@
 #include "detour.h"
 #include "output.h"
 #include "plans.h"
+#include "record.h"
 #include "script.h"
 #include "sites.h"
 #include "stack.h"
@@ -534,7 +535,8 @@ static int bind_plan(void) {
             const char *family = fsh_classes[fsh_calls[call].class_of[kind]].family;
             io |= plan->on[call][kind].n && (!strcmp(family, "file") || !strcmp(family, "net"));
         }
-    fsh_shim.tracks = plan->needs_descriptors;
+    fsh_shim.records = plan->profile->options.record;
+    fsh_shim.tracks = plan->needs_descriptors || fsh_shim.records & RECORD_RANDOM;
     fsh_shim.refuses_io_uring = io && plan->profile->options.io_uring == IO_URING_REFUSE;
     if (plan->profile->options.headstart == HEADSTART_NONE)
         atomic_store(&fsh_shim.session.header->headstart, 1);
@@ -575,6 +577,7 @@ static void choose_calls(void) {
         if (tells_time(call))
             fsh_armed[call] |= WATCH_ARGS;
     }
+    fsh_record_start();
     fsh_clock_start();
     if (fsh_shim.plan->profile->options.headstart == HEADSTART_LISTEN)
         fsh_armed[CALL_listen] |= WATCH_TRACK;
@@ -752,6 +755,7 @@ static struct fsh_thread *build_thread(void *memory, size_t size) {
         write_process(t);
     write_thread(t);
     fsh_replay_begin(t);
+    fsh_record_begin(t);
     t->known = 1;
     return t;
 }

@@ -18,6 +18,7 @@
 
 #include "clock.h"
 #include "doors.h"
+#include "record.h"
 #include "session.h"
 #include "sitecache.h"
 #include "state.h"
@@ -96,7 +97,10 @@ static long invoke_number(const long *a) {
     do
         result = fsh_sys(nr, b[0], b[1], b[2], b[3], b[4], b[5]);
     while (is_timed && fsh_clock_after(b, &result, &timed));
-    return for_libc(&fsh_calls[call], result);
+    result = for_libc(&fsh_calls[call], result);
+    if (fsh_site_watch[nr] & SITE_RANDOM && fsh_reads_random((enum fsh_call)call, a))
+        fsh_record_bytes((enum fsh_call)call, a, &result);
+    return result;
 }
 
 /* errno is libc's to set, from what it finds in rax. */
@@ -326,6 +330,8 @@ static enum way decide(struct fsh_site_frame *f, uint8_t watch) {
         f->before = (long)fsh_settle_before(call, f->a);
         return ISSUE;
     }
+    if (watch & SITE_RANDOM && fsh_reads_random(call, f->a))
+        return ISSUE;
     return watch & SITE_AFTER || (watch & SITE_SPECIAL && locks_in(f)) ? ISSUE : BACK;
 }
 
@@ -354,9 +360,11 @@ int fsh_site_after(struct fsh_site_frame *f) {
         fsh_retire();
     if (call == FSH_CALLS || !fsh_shim.ready)
         return 0;
-    const long result = for_libc(&fsh_calls[call], f->result);
+    long result = for_libc(&fsh_calls[call], f->result);
     if (watch & SITE_SETTLE)
         fsh_settle_after(call, f->a, result, (uint64_t)f->before);
+    if (watch & SITE_RANDOM && fsh_reads_random(call, f->a))
+        fsh_record_bytes(call, f->a, &result);
     if (watch & SITE_AFTER)
         fsh_track(call, f->a, result);
     errno = e;
@@ -764,7 +772,7 @@ static void learn_numbers(void) {
             is_met[fsh_calls[call].sysno] = true;
     for (unsigned nr = 0; nr < FSH_SYSCALLS; nr++)
         is_met[nr] |= is_handled((long)nr) && (nr != SYS_close || fsh_shim.tracks);
-    is_met[SYS_futex] = fsh_shim.plan->has_clocks;
+    is_met[SYS_futex] = fsh_clock_moves();
     is_met[SYS_fcntl] |= fsh_armed[CALL_fcntl_lock] || fsh_shim.tracks;
     /* never: their frames or threads end there, or they come back twice. Forks are looked at, and decided at their symbols. */
     static const uint16_t never[] = {SYS_rt_sigreturn, SYS_exit, SYS_exit_group, SYS_vfork, SYS_fork, SYS_clone, SYS_clone3};
@@ -843,7 +851,8 @@ static bool can_be_issued(enum fsh_call call) {
 
 static uint8_t watch_of(enum fsh_call call, uint8_t at_symbol) {
     uint8_t watch = (at_symbol & WATCH_CONSIDER ? SITE_CONSIDER : 0) | (at_symbol & WATCH_ARGS ? SITE_ARGS : 0) |
-                    (at_symbol & WATCH_SETTLE ? SITE_SETTLE : 0) | (at_symbol & WATCH_CLOCK ? SITE_CLOCK : 0);
+                    (at_symbol & WATCH_SETTLE ? SITE_SETTLE : 0) | (at_symbol & WATCH_CLOCK ? SITE_CLOCK : 0) |
+                    (at_symbol & WATCH_RANDOM ? SITE_RANDOM : 0);
     if (!(at_symbol & WATCH_TRACK) || waits(call))
         return watch;
     if (call == CALL_connect || call == CALL_bind)
@@ -880,7 +889,7 @@ void fsh_sites_arm(void) {
     }
     if (fsh_shim.tracks)
         fsh_site_watch[SYS_fcntl] |= SITE_AFTER;
-    if (fsh_shim.plan->has_clocks)
+    if (fsh_clock_moves())
         fsh_site_watch[SYS_futex] |= SITE_CLOCK;
     for (int i = 0; i < FSH_CALLS; i++) {
         const enum fsh_call call = (enum fsh_call)i;
@@ -888,7 +897,7 @@ void fsh_sites_arm(void) {
         if (!stays_at_symbol(call))
             fsh_watch[call] &= (uint8_t) ~(WATCH_CONSIDER | WATCH_ARGS);
         if (number_of(call) >= 0 || fsh_calls[call].roles.over)
-            fsh_watch[call] &= (uint8_t)~WATCH_SETTLE;
+            fsh_watch[call] &= (uint8_t) ~(WATCH_SETTLE | WATCH_RANDOM);
         if (fsh_calls[call].class_of[FSH_ON_NONE] != C_TIME_READ)
             fsh_watch[call] &= (uint8_t)~WATCH_CLOCK;
         if (fsh_calls[call].sysno >= 0 && !waits(call))

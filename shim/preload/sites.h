@@ -14,7 +14,8 @@ enum {
     SITE_AFTER = 8,
     SITE_ARGS = 16,
     SITE_SETTLE = 32 /* as WATCH_… */,
-    SITE_CLOCK = 64 /* the same */
+    SITE_CLOCK = 64 /* the same */,
+    SITE_RANDOM = 128 /* the same */
 };
 /* For every system call number: whether its sites leave the quick way. All zero: nothing is armed. */
 extern uint8_t fsh_site_watch[FSH_SYSCALLS];

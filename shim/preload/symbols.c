@@ -3,6 +3,7 @@
  * A door packs its arguments, asks the gate, and jumps to the real call. Context: anything a program may do. */
 #include "clock.h"
 #include "doors.h"
+#include "record.h"
 #include "state.h"
 
 /* --- the real call by packed arguments --- */
@@ -65,7 +66,9 @@ static COLD long slowly(enum fsh_call call, struct fsh_hit *hit, fsh_invoke invo
     }
     const uint8_t watch = fsh_watch[call];
     uint64_t before = watch & WATCH_SETTLE ? fsh_settle_before(call, packed) : 0;
-    long result = watch & WATCH_CLOCK ? fsh_clock_invoke(call, invoke, packed) : invoke(packed);
+    long result = watch & WATCH_CLOCK    ? fsh_clock_invoke(call, invoke, packed)
+                  : watch & WATCH_RANDOM ? fsh_random_invoke(call, invoke, packed)
+                                         : invoke(packed);
     fsh_tls.draws = false;
     if (fsh_watch[call] & WATCH_SETTLE)
         fsh_settle_after(call, packed, result, before);
@@ -105,7 +108,7 @@ static COLD struct fsh_hit *consider_args(enum fsh_call call, const void *caller
             hit = fsh_consider_call(CALL_##name, &roles, packed, CALLER());                                                        \
         if (watch & WATCH_CALLER)                                                                                                  \
             fsh_note_caller(CALL_##name, CALLER());                                                                                \
-        if (UNLIKELY(hit || watch & (WATCH_SETTLE | WATCH_CLOCK | (roles.tracked ? WATCH_TRACK : 0))))                             \
+        if (UNLIKELY(hit || watch & (WATCH_SETTLE | WATCH_CLOCK | WATCH_RANDOM | (roles.tracked ? WATCH_TRACK : 0))))              \
             return (ret)slowly(CALL_##name, hit, fsh_invoke_##name, packed[0], packed[1], packed[2], packed[3], packed[4],         \
                                packed[5]);                                                                                         \
         return fsh_real.name NAMES_##args;                                                                                         \

@@ -3,6 +3,7 @@
  * The session's descriptor is ours: programs that close or replace everything they find must not reach it. */
 #include "clock.h"
 #include "doors.h"
+#include "record.h"
 #include "session.h"
 #include "sites.h"
 #include "state.h"
@@ -222,10 +223,11 @@ long fsh_door_syscall(long nr, ...) {
     }
     uint64_t before = watch & WATCH_SETTLE ? fsh_settle_before((enum fsh_call)call, a) : 0;
     long result;
-    if (watch & WATCH_CLOCK) {
+    if (watch & (WATCH_CLOCK | WATCH_RANDOM)) {
         const long outer = pending_number;
         pending_number = nr;
-        result = fsh_clock_invoke((enum fsh_call)call, invoke_pending, a);
+        result = watch & WATCH_CLOCK ? fsh_clock_invoke((enum fsh_call)call, invoke_pending, a)
+                                     : fsh_random_invoke((enum fsh_call)call, invoke_pending, a);
         pending_number = outer;
     } else {
         result = REAL(syscall)(nr, a[0], a[1], a[2], a[3], a[4], a[5]);
