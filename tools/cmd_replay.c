@@ -491,7 +491,8 @@ static int go(struct replay *replay) {
                           .timeout = replay->timeout,
                           .trace = replay->trace,
                           .script = {replay->script.data, replay->script.len},
-                          .replayed = {replay->path, strlen(replay->path)}};
+                          .replayed = {replay->path, strlen(replay->path)},
+                          .files = fsh_reader_meta(replay->recorded, META_FILES)};
     struct fsh_card card = {.run = NULL};
     struct looker looker = {replay, &run};
     if (replay->wish.until) {

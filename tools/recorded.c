@@ -50,11 +50,11 @@ static bool is_in(char *const *env, const char *variable, size_t n) {
 }
 
 /* What would have been recorded and was not there is not there again. */
-static bool drop_others(char *const *recorded) {
+static bool drop_others(char *const *recorded, bool (*is_recorded)(const char *entry)) {
     for (char **p = environ; *p;) {
         char name[256];
         size_t n = strcspn(*p, "=");
-        bool drop = fsh_env_is_recorded(*p) && n < sizeof name && !is_in(recorded, *p, n);
+        bool drop = is_recorded(*p) && n < sizeof name && !is_in(recorded, *p, n);
         memcpy(name, *p, n < sizeof name ? n : 0);
         name[n < sizeof name ? n : 0] = 0;
         if (drop && unsetenv(name))
@@ -66,8 +66,9 @@ static bool drop_others(char *const *recorded) {
 
 bool fsh_recorded_environment(const struct fsh_reader *reader) {
     char *text, *equals;
-    char **env = split(fsh_reader_meta(reader, META_ENV), &text);
-    bool good = env && drop_others(env);
+    const struct fsh_text whole = fsh_reader_meta(reader, META_WHOLE_ENV);
+    char **env = split(whole.len ? whole : fsh_reader_meta(reader, META_ENV), &text);
+    bool good = env && drop_others(env, whole.len ? fsh_env_is_the_programs : fsh_env_is_recorded);
     for (char **p = env; good && *p; p++)
         if ((equals = strchr(*p, '='))) {
             *equals = 0;

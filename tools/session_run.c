@@ -21,6 +21,7 @@
 #include "commands.h"
 #include "grow.h"
 #include "out.h"
+#include "profile_files.h"
 #include "site_maps.h"
 
 enum { NS_PER_S = 1000000000, NS_PER_MS = 1000000, GRACE_MS = 2000, LOOK_EVERY = 20 * NS_PER_MS, LIBRARY_MAX = 4096 };
@@ -102,15 +103,17 @@ static int register_load(struct fsh_run *run, const struct fsh_loaded *l) {
 
 static int create_session(struct fsh_run *run) {
     const struct fsh_loaded *l = run->loaded;
-    struct list command = {0}, env = {0};
+    struct list command = {0}, env = {0}, whole_env = {0};
+    const bool whole = l->profile.options.record & RECORD_ENVIRONMENT;
+    struct fsh_text files = {NULL, 0};
     char *cwd = getcwd(NULL, 0);
     bool good = cwd != NULL;
     for (char **p = run->argv; good && *p; p++)
         good = add(&command, *p);
     for (char **p = environ; good && *p; p++)
-        good = !fsh_env_is_recorded(*p) || add(&env, *p);
-    int e = good ? 0 : -errno;
-    if (good) {
+        good = (!fsh_env_is_recorded(*p) || add(&env, *p)) && (!whole || !fsh_env_is_the_programs(*p) || add(&whole_env, *p));
+    int e = good ? fsh_profile_files(&files, l, run->files) : -errno;
+    if (good && !e) {
         struct fsh_session_params params = {
             .seed = l->seed,
             .seed_from = l->seed_from,
@@ -125,6 +128,8 @@ static int create_session(struct fsh_run *run) {
             .cwd = run->cwd ? text_of(run->cwd) : text_of(cwd),
             .copy = text_of(run->cwd ? cwd : ""),
             .env = {env.data, env.len},
+            .whole_env = {whole_env.data, whole_env.len},
+            .files = files,
             .rules = {l->names, l->names_len},
             .phases = {l->phases, l->phases_len},
             .replayed = run->replayed,
@@ -141,6 +146,8 @@ static int create_session(struct fsh_run *run) {
     }
     free(command.data);
     free(env.data);
+    free(whole_env.data);
+    free((char *)files.data);
     free(cwd);
     if (e == -EEXIST)
         return fsh_fail(EXIT_TROUBLE, "%s is there and is no trace; remove it, or choose another with --trace", run->trace);

@@ -21,6 +21,7 @@ struct fsh_run {
     const struct fsh_loaded *loaded;
     const char *trace;                /* path */
     struct fsh_text script, replayed; /* replays only */
+    struct fsh_text files;            /* the same: those that the recorded profile names */
     uint64_t timeout;                 /* ns, 0 for none */
     bool audit;
     bool mute;               /* the program has no input, and its output is thrown away */

@@ -74,6 +74,8 @@ static int run_one(const struct fsh_trials *t, const struct fsh_trial *q, unsign
     run.trace = trace;
     run.output = output;
     run.cwd = cwd;
+    if (t->recorded)
+        run.files = fsh_reader_meta(t->recorded, META_FILES);
     bool good = fsh_place_prepare(t->copy ? place : NULL, NULL, t->setup);
     if (good && q->profile) {
         good = fsh_load_text(&other, (struct fsh_text){q->profile, q->profile_len}, q->seed, SEED_PROFILE, "the profile");

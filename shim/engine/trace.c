@@ -138,6 +138,10 @@ bool fsh_env_is_recorded(const char *entry) {
     return false;
 }
 
+bool fsh_env_is_the_programs(const char *entry) {
+    return strncmp(entry, "FAULTSHIM_", 10) != 0 && strncmp(entry, "LD_PRELOAD=", 11) != 0;
+}
+
 /* --- laying out a session --- */
 
 struct layout {
@@ -160,7 +164,7 @@ struct meta_item {
     struct fsh_text text;
 };
 
-enum { META_ITEMS = 14 };
+enum { META_ITEMS = 16 };
 
 static void collect_meta(struct meta_item items[META_ITEMS], const struct fsh_session_params *params, struct fsh_text machine,
                          struct fsh_text calls, struct fsh_text faults) {
@@ -174,6 +178,8 @@ static void collect_meta(struct meta_item items[META_ITEMS], const struct fsh_se
         {META_RULES, params->rules},
         {META_REPLAYED, params->replayed},
         {META_PHASES, params->phases},
+        {META_FILES, params->files},
+        {META_WHOLE_ENV, params->whole_env},
         {META_MACHINE, machine},
         {META_CALLS, calls},
         {META_FAULTS, faults},

@@ -230,7 +230,9 @@ enum fsh_meta {
     META_REPLAYED, /* path of the trace that this run replayed */
     META_PHASES,   /* names by number, "on NAME" for the `on` of a rule; list */
     META_SITES,    /* maps of the `syscall` instructions of libc and ld.so: sitemap.h */
-    META_COPY      /* the directory that the run was made in, a copy of META_CWD; empty: in that itself */
+    META_COPY,     /* the directory that the run was made in, a copy of META_CWD; empty: in that itself */
+    META_FILES,    /* files that the profile names: files.h */
+    META_WHOLE_ENV /* with record = environment: all of it but what is ours; list */
 };
 
 /* A connection that counts against the limit of a rule (storm), in one of the processes that have it open. */
@@ -372,6 +374,8 @@ struct fsh_text {
 
 /* Whether a NAME=VALUE of the environment is kept in the trace: what a program's behaviour commonly depends on, nothing secret. */
 bool fsh_env_is_recorded(const char *entry);
+/* The same with `record = environment`: all but what loads and tells us. */
+bool fsh_env_is_the_programs(const char *entry);
 
 /* What a new session is made of. Lists are NUL-separated. */
 struct fsh_session_params {
@@ -382,7 +386,7 @@ struct fsh_session_params {
     uint64_t trace_limit;
     bool shared_keys;
     bool journal, connections;
-    struct fsh_text profile, command, cwd, env, rules, phases, replayed, sites, copy;
+    struct fsh_text profile, command, cwd, env, rules, phases, replayed, sites, copy, files, whole_env;
     struct fsh_text script; /* see replay.h; empty if this run is no replay */
     bool audit;
 };

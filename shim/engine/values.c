@@ -99,13 +99,13 @@ bool fsh_read_T_IO_URING(struct parse *p, const struct key *key, void *field, st
     return choose(p, key, field, value, words, COUNT(words), "refuse or allow");
 }
 
-/* Both, separated by blanks or commas. */
+/* Several words, separated by blanks or commas; each is a bit. */
 bool fsh_read_T_RECORD(struct parse *p, const struct key *key, void *field, struct fsh_word value) {
-    static const char *const words[] = {"time", "random"};
+    static const char *const words[] = {"time", "random", "environment"};
     uint8_t all = 0;
     for (struct fsh_word word; fsh_next_token(&value, true, &word) == 1;) {
         uint8_t chosen = 0;
-        if (!choose(p, key, &chosen, word, words, COUNT(words), "time, random or both"))
+        if (!choose(p, key, &chosen, word, words, COUNT(words), "time, random or environment"))
             return false;
         all |= (uint8_t)(1 << chosen);
     }

@@ -11,7 +11,9 @@
 
 #include "detour.h"
 #include "effects_net.h"
+#include "files.h"
 #include "phases.h"
+#include "session.h"
 
 #include "poison.h"
 
@@ -281,8 +283,25 @@ static long open_reply(const char *path) {
     return fsh_sys4(SYS_openat, AT_FDCWD, absolute, O_RDONLY | O_CLOEXEC, 0);
 }
 
+/* As it stands in the session; composed in memory of its own. */
+static bool load_kept(struct fsh_net_spec *net) {
+    const struct fsh_text kept = fsh_files_find(fsh_session_meta(&fsh_shim.session, META_FILES), net->path);
+    if (!kept.data)
+        return false;
+    net->text = kept.data;
+    net->n_text = (uint32_t)kept.len;
+    if (!net->auto_length)
+        return true;
+    long p = fsh_sys6(SYS_mmap, 0, kept.len + FSH_REPLY_ROOM, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    net->n_text = p > 0 ? (uint32_t)fsh_reply_compose((char *)p, kept.data, kept.len) : 0;
+    net->text = p > 0 ? (const char *)p : net->text;
+    return true;
+}
+
 static void load(struct fsh_net_spec *net) {
     struct stat st;
+    if (load_kept(net))
+        return;
     long fd = open_reply(net->path), p = -1;
     if (fd < 0)
         return;

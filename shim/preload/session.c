@@ -20,6 +20,7 @@
 #include "connections.h"
 #include "departures.h"
 #include "detour.h"
+#include "files.h"
 #include "output.h"
 #include "plans.h"
 #include "record.h"
@@ -249,11 +250,11 @@ static bool read_profile(char *const *env, const char *name, char *text, size_t 
     return *len >= 0;
 }
 
-static struct fsh_text recorded_env(char *const *env, char *to, size_t size) {
+static struct fsh_text recorded_env(char *const *env, char *to, size_t size, bool (*is_recorded)(const char *entry)) {
     size_t len = 0;
     for (; *env; env++) {
         size_t n = strlen(*env) + 1;
-        if (fsh_env_is_recorded(*env) && len + n <= size) {
+        if (is_recorded(*env) && len + n <= size) {
             memcpy(to + len, *env, n);
             len += n;
         }
@@ -311,6 +312,28 @@ static int settle_plan(struct rules *rules, uint64_t seed) {
     return complain(e, &error);
 }
 
+static size_t add_file(char *to, size_t room, const char *cwd, const char *path) {
+    char absolute[FSH_PATH_MAX];
+    struct stat st;
+    if (fsh_path_absolute(absolute, cwd, path) <= 0 || fsh_sys4(SYS_newfstatat, AT_FDCWD, absolute, &st, 0) != 0 ||
+        !S_ISREG(st.st_mode) || st.st_size > FSH_FILE_MAX || fsh_files_size(path, (size_t)st.st_size) > room)
+        return 0;
+    char *content = fsh_files_put(to, path, (size_t)st.st_size);
+    return slurp(absolute, content, (size_t)st.st_size) == st.st_size ? fsh_files_size(path, (size_t)st.st_size) : 0;
+}
+
+/* The files that the profile names, into `to`, which is zeroed. */
+static struct fsh_text read_files(const struct fsh_profile *profile, const char *cwd, char *to, size_t size) {
+    size_t len = 0;
+    for (unsigned i = 0; i < profile->n_rules; i++)
+        for (unsigned k = 0; k < profile->rules[i].n_faults; k++) {
+            const char *path = profile->rules[i].faults[k].net.path;
+            if (path && !fsh_files_find((struct fsh_text){to, len}, path).data)
+                len += add_file(to + len, size - len, cwd, path);
+        }
+    return (struct fsh_text){to, len};
+}
+
 static void rewrite_env(char **env) {
     for (; *env; env++)
         if (!strncmp(*env, "FAULTSHIM_PROFILE=", 18))
@@ -332,14 +355,17 @@ static int create(char **env, const char *profile_name) {
         ENV = 64 * 1024,
         NAMES = FSH_RULES_MAX * (FSH_NAME_MAX + 1),
         PHASES = FSH_PHASES_MAX * (FSH_NAME_MAX + 4),
-        COMMAND = 64 * 1024
+        COMMAND = 64 * 1024,
+        WHOLE = 1 << 20,
+        FILES = 64 << 20
     };
-    size_t size = TEXT + ENV + NAMES + PHASES + COMMAND + 3 * FSH_PATH_MAX;
+    size_t size = TEXT + ENV + NAMES + PHASES + COMMAND + 3 * FSH_PATH_MAX + WHOLE + FILES;
     char *room = allocate(size);
     if (!room)
         return -ENOMEM;
     char *text = room, *envs = text + TEXT, *names = envs + ENV, *phases = names + NAMES, *command = phases + PHASES,
-         *cwd = command + COMMAND, *path = cwd + FSH_PATH_MAX, *found = path + FSH_PATH_MAX;
+         *cwd = command + COMMAND, *path = cwd + FSH_PATH_MAX, *found = path + FSH_PATH_MAX, *whole = found + FSH_PATH_MAX,
+         *files = whole + WHOLE;
     long len;
     struct rules rules;
     struct fsh_session_params params = {.seed_from = SEED_DRAWN};
@@ -361,7 +387,10 @@ static int create(char **env, const char *profile_name) {
     n = fsh_sys2(SYS_getcwd, cwd, FSH_PATH_MAX);
     params.cwd = (struct fsh_text){cwd, n > 0 ? strlen(cwd) : 0};
     params.profile = (struct fsh_text){text, (size_t)len};
-    params.env = recorded_env(env, envs, ENV);
+    params.env = recorded_env(env, envs, ENV, fsh_env_is_recorded);
+    if (profile->options.record & RECORD_ENVIRONMENT)
+        params.whole_env = recorded_env(env, whole, WHOLE, fsh_env_is_the_programs);
+    params.files = read_files(profile, params.cwd.len ? cwd : "/", files, FILES);
     params.rules = (struct fsh_text){names, fsh_profile_rule_names(profile, names, NAMES)};
     params.phases = (struct fsh_text){phases, fsh_profile_phase_names(profile, phases, PHASES)};
     params.n_rules = profile->n_rules;

@@ -538,6 +538,11 @@ static int start_stacks(const struct fsh_rule *rule, const char **file) {
         memcpy(base, cwd.data, cwd.len);
         base[cwd.len] = 0;
     }
+    /* a replay does what was recorded, whatever is known by now, and learns nothing */
+    if (fsh_shim.replays) {
+        stacks[rule->index] = map_anonymous(sizeof *stacks[rule->index]);
+        return stacks[rule->index] ? 0 : -ENOMEM;
+    }
     *file = rule->faults[0].to ? rule->faults[0].to : "faultshim.stacks";
     if (fsh_path_absolute(path, base, *file) < 0)
         return -ENAMETOOLONG;

@@ -175,3 +175,109 @@ END
   [[ $output == *"gave 450 of 450 readings of clocks back"* ]]
   [[ $output != *"more were asked for"* ]]
 }
+
+# --- a replay needs nothing but the trace ---
+
+@test "record-environment-brings-all-variables-back" {
+  environment+=(ONE=1 'TWO=a b' LC_TIME=C EMPTY=)
+  fs run -q --expect=any -s 1 --set record=environment -o run.trace -- /usr/bin/env >first
+  # another shell, with other variables
+  environment=(env -i PATH=/bin HOME=/ ONE=2 THREE=3 LC_ALL=C)
+  mkdir elsewhere
+  fs replay -q -o again.trace run.trace >second
+  diff <(grep -v '^FAULTSHIM_\|^LD_PRELOAD=' first | sort) <(grep -v '^FAULTSHIM_\|^LD_PRELOAD=' second | sort)
+  grep -qx 'TWO=a b' second
+  grep -qx EMPTY= second
+  run grep THREE second
+  [ "$status" -eq 1 ]
+}
+
+@test "record-keeps-the-common-variables-without-being-asked" {
+  environment+=(ONE=1 LC_TIME=C)
+  fs run -q --expect=any -o run.trace -- /usr/bin/env >first
+  run grep -a ONE=1 run.trace
+  [ "$status" -eq 1 ]
+  environment=(env -i PATH=/bin HOME=/ LC_ALL=C ONE=2)
+  fs replay -q -o again.trace run.trace >second
+  for name in PATH HOME LANG LC_TIME TMPDIR; do [ "$(grep "^$name=" first)" = "$(grep "^$name=" second)" ]; done
+  run grep LC_ALL second
+  [ "$status" -eq 1 ]
+  grep -qx ONE=2 second
+}
+
+@test "record-brings-the-working-directory-and-the-command-back" {
+  mkdir there
+  (cd there && fs run -q --expect=any -s 1 -o ../run.trace -r 'calls=write nth=2 fault=error:EIO' -- \
+    "$victims/say" on:file write:5 write:5 write:5) >first
+  rm there/data
+  cd /
+  fs replay -q -o "$place/again.trace" "$place/run.trace" >"$place/second"
+  cd "$place"
+  diff first second
+  [ "$(stat -c %s there/data)" -eq 10 ]
+}
+
+@test "replay-says-in-one-line-what-is-not-there-any-more" {
+  mkdir there
+  cp "$victims/say" program
+  (cd there && fs run -q --expect=any -o ../run.trace -r 'calls=write fault=error:EIO' -- ../program on:file write:1) >first
+  mv there gone
+  run fs replay -o again.trace run.trace
+  [ "$status" -eq 125 ]
+  says "faultshim: the working directory of the run, $place/there: No such file or directory"
+  mv gone there
+  rm program
+  run fs replay -o again.trace run.trace
+  [ "$status" -eq 127 ]
+  says "faultshim: ../program: there is no such program"
+  [ ! -e again.trace ]
+}
+
+# Asks nobody: a rule answers.
+asking() {
+  cat >ask.py <<'END'
+import socket
+here, there = socket.socketpair()
+here.settimeout(20)
+here.sendall(b"question")
+print(here.recv(100))
+END
+}
+
+@test "record-has-the-files-that-the-profile-names" {
+  asking
+  printf 'the answer' >answer
+  cat >p.ini <<'END'
+[rule answers]
+calls = send sendto write
+nth = 1
+fault = reply @answer
+END
+  recorded -p p.ini -- /usr/bin/python3 ask.py >first
+  [ "$(cat first)" = "b'the answer'" ]
+  rm answer
+  fs replay -q -o again.trace run.trace >second
+  diff first second
+  # and the replay's own trace has them too
+  fs replay -q -o third.trace again.trace >second
+  diff first second
+  # in bare preload as well
+  printf 'the answer' >answer
+  clean FAULTSHIM_PROFILE=p.ini FAULTSHIM_TRACE=bare.trace LD_PRELOAD="$shim" /usr/bin/python3 ask.py >second
+  diff first second
+  rm answer
+  fs replay -q -o again.trace bare.trace >second
+  diff first second
+}
+
+@test "replay-leaves-the-memory-of-once-per-stack-alone" {
+  recorded -r 'calls=malloc fault=once-per-stack' -- "$victims/say" malloc:10 malloc:10 >first || true
+  before=$(sha256sum faultshim.stacks)
+  fs replay -q -o again.trace run.trace >second || true
+  diff first second
+  [ "$before" = "$(sha256sum faultshim.stacks)" ]
+  rm faultshim.stacks
+  fs replay -q -o again.trace run.trace >second || true
+  diff first second
+  [ ! -e faultshim.stacks ]
+}
