@@ -12,16 +12,18 @@
 #include "commands.h"
 #include "compare.h"
 #include "out.h"
+#include "pack.h"
 #include "recorded.h"
 #include "script.h"
 #include "symbolize.h"
 #include "trace_open.h"
 
-enum { ID_TIMEOUT = 300, ID_DIVERGENCE, ID_MODE, ID_UNTIL, ID_GDB, SHOWN = 5 };
+enum { ID_TIMEOUT = 300, ID_DIVERGENCE, ID_MODE, ID_UNTIL, ID_GDB, ID_DIRECTORY, SHOWN = 5 };
 
 static const struct fsh_option own_options[] = {
     {ID_TIMEOUT, "timeout", "DURATION", "end the program and its children after this time (status 124)"},
     {ID_MODE, "mode", "MODE", "which calls get the recorded faults: exact (default), set, site"},
+    {ID_DIRECTORY, "directory", "DIR", "run in this directory, and not in the recorded one"},
     {ID_UNTIL, "until", "[THREAD:]N", "stop the process before decision N of THREAD, as in 1.2/3:57 (default 1/0)"},
     {ID_GDB, "gdb", NULL, "with --until: start gdb on it"},
     {ID_DIVERGENCE, "on-divergence", "WHAT", "continue: look for the next step that fits (default); stop: inject nothing more"},
@@ -45,11 +47,13 @@ struct replay {
     uint64_t timeout;
     struct fsh_script_wish wish;
     const char *path; /* of the recorded trace */
+    const char *directory;
     char **command;   /* NULL: the recorded one */
     struct fsh_reader *recorded;
     struct fsh_symbols *symbols; /* NULL if memory is out */
     struct fsh_loaded loaded;
     struct fsh_script_text script;
+    struct fsh_unpacked unpacked; /* the program that came with the trace */
     char **argv;
     char *argv_text;
     char trace[4096];
@@ -103,6 +107,8 @@ static bool take(void *arg, int id, const char *value) {
         return fsh_option_time("--timeout", value, &replay->timeout);
     if (id == ID_UNTIL)
         return take_until(replay, value);
+    if (id == ID_DIRECTORY)
+        return (replay->directory = value) != NULL;
     if (id == ID_GDB)
         return replay->gdb = true;
     if (id == ID_MODE)
@@ -138,6 +144,8 @@ static bool choose_trace(struct replay *replay) {
     size_t n = strlen(replay->path);
     if (n > 6 && !strcmp(replay->path + n - 6, ".trace"))
         n -= 6;
+    else if (n > 4 && !strcmp(replay->path + n - 4, FSH_PACK_SUFFIX))
+        n -= 4;
     if (replay->common.trace)
         snprintf(name, sizeof name, "%s", replay->common.trace);
     else
@@ -149,6 +157,13 @@ static bool choose_trace(struct replay *replay) {
         return true;
     fsh_warn("the path of the new trace is too long");
     return false;
+}
+
+/* The recorded one, or the one that takes its place: files there have the same keys. */
+static bool enter_directory(const struct replay *replay) {
+    if (!replay->directory)
+        return fsh_recorded_directory(replay->recorded);
+    return chdir(replay->directory) == 0 || !fsh_fail(1, "--directory %s: %s", replay->directory, strerror(errno));
 }
 
 static bool choose_command(struct replay *replay) {
@@ -485,6 +500,21 @@ static void look(void *arg) {
         start_gdb(pid);
 }
 
+/* The one that came with the trace, if it is not here any more. Its libraries come before those of this machine. */
+static int find_program(const struct replay *replay, struct fsh_run *run) {
+    const struct fsh_unpacked *u = &replay->unpacked;
+    const char *before = getenv("LD_LIBRARY_PATH");
+    char *path = NULL;
+    if (!*u->folder)
+        return fsh_run_find(run);
+    snprintf(run->program, sizeof run->program, "%s", u->program);
+    bool good = asprintf(&path, "%s/lib%s%s", u->folder, before ? ":" : "", before ? before : "") > 0 &&
+                setenv("LD_LIBRARY_PATH", path, 1) == 0;
+    free(path);
+    fsh_binary_inspect(&run->binary, run->program);
+    return good ? 0 : fsh_fail(EXIT_TROUBLE, "%s: %s", u->program, strerror(errno));
+}
+
 static int go(struct replay *replay) {
     struct fsh_run run = {.argv = replay->argv,
                           .loaded = &replay->loaded,
@@ -499,7 +529,7 @@ static int go(struct replay *replay) {
         run.look = look;
         run.look_arg = &looker;
     }
-    int status = fsh_run_find(&run);
+    int status = find_program(replay, &run);
     if (!status)
         status = fsh_run_prepare(&run);
     if (!status && !replay->common.quiet && !replay->common.json)
@@ -524,8 +554,10 @@ static int replay_trace(struct replay *replay) {
     if (fsh_recorded_whole(replay->recorded, replay->path) && (replay->wish.mode != REPLAY_SITE || has_sites(replay)) &&
         find_until(replay) && fsh_load_trace(&replay->loaded, replay->recorded, replay->path) && choose_trace(replay) &&
         choose_command(replay) && fsh_script_compile(&replay->script, replay->recorded, &replay->wish) &&
-        fsh_recorded_environment(replay->recorded) && fsh_recorded_directory(replay->recorded))
+        (replay->command || !fsh_pack_is(replay->path) || fsh_pack_program(&replay->unpacked, replay->path)) &&
+        fsh_recorded_environment(replay->recorded) && enter_directory(replay))
         status = go(replay);
+    fsh_unpacked_free(&replay->unpacked);
     free(replay->script.data);
     if (!replay->command)
         free(replay->argv);

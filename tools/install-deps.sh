@@ -7,11 +7,11 @@
 set -eu -o pipefail
 export LC_ALL=C DEBIAN_FRONTEND=noninteractive
 
-build=(git gcc libc6-dev meson ninja-build pkg-config libinih-dev libunwind-dev libelf-dev libdw-dev libzydis-dev libjson-c-dev libzstd-dev mandoc)
+build=(git gcc libc6-dev meson ninja-build pkg-config libinih-dev libunwind-dev libelf-dev libdw-dev libzydis-dev libjson-c-dev libarchive-dev nettle-dev libzstd-dev mandoc)
 # shown by the quick start
 demo=(redis-server redis-tools sqlite3)
 tests=(
-  g++ clang libclang-rt-14-dev clang-format cppcheck shellcheck bats libcmocka-dev jq procps valgrind libc6-dbg
+  g++ clang libclang-rt-14-dev clang-format cppcheck shellcheck bats libcmocka-dev jq procps valgrind libc6-dbg zstd
   libjemalloc-dev libjemalloc2 libcap2-bin musl-tools nginx memcached curl python3 postgresql nodejs default-jre-headless
   lua5.4 libxml2-utils strace rsync gnupg vim make perl openssh-client
   python3-jsonschema python3-yaml parallel slurm-wlm munge

@@ -5,12 +5,28 @@
 #include <inttypes.h>
 #include <json-c/json.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "out.h"
+#include "pack.h"
+
+/* Unpacked into a file that has no name and ends with the reader. */
+static int open_packed(struct fsh_reader **reader, const char *path) {
+    char name[64];
+    int fd = fsh_pack_open_trace(path);
+    if (fd < 0)
+        return -ECANCELED;
+    snprintf(name, sizeof name, "/proc/self/fd/%d", fd);
+    int e = fsh_reader_open(reader, name);
+    close(fd);
+    return e;
+}
 
 struct fsh_reader *fsh_trace_open(const char *path) {
     struct fsh_reader *reader = NULL;
-    int e = fsh_reader_open(&reader, path);
+    int e = fsh_pack_is(path) ? open_packed(&reader, path) : fsh_reader_open(&reader, path);
+    if (e == -ECANCELED)
+        return NULL; /* it has been said why */
     if (e == -EBADMSG)
         fsh_warn("%s is no trace of faultshim", path);
     else if (e == -EPROTONOSUPPORT)

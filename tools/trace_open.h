@@ -4,7 +4,7 @@
 
 #include "reader.h"
 
-/* NULL after a message. */
+/* A trace, or one that is packed. NULL after a message. */
 struct fsh_reader *fsh_trace_open(const char *path);
 /* Says on stderr what the trace lacks, if anything: lost blocks, decisions that were only counted, threads without a ring.
  * Returns whether every decision of the run stands in it. */
