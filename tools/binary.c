@@ -2,6 +2,7 @@
 #include "binary.h"
 
 #include <elf.h>
+#include <elfutils/libdwelf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <gelf.h>
@@ -269,6 +270,19 @@ static int may_run(const char *path) {
     if (S_ISDIR(st.st_mode) || access(path, X_OK))
         return -EACCES;
     return 0;
+}
+
+bool fsh_has_build_id(const char *path, struct fsh_text id) {
+    const void *bits;
+    elf_version(EV_CURRENT);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    Elf *elf = fd >= 0 ? elf_begin(fd, ELF_C_READ, NULL) : NULL;
+    ssize_t n = elf ? dwelf_elf_gnu_build_id(elf, &bits) : -1;
+    bool same = n > 0 && (size_t)n == id.len && !memcmp(bits, id.data, id.len);
+    elf_end(elf);
+    if (fd >= 0)
+        close(fd);
+    return same;
 }
 
 int fsh_find_program(char *out, size_t size, const char *name) {

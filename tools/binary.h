@@ -5,6 +5,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "trace.h"
+
 enum fsh_binary_form { BINARY_OTHER, BINARY_ELF, BINARY_SCRIPT };
 
 struct fsh_binary {
@@ -33,6 +35,8 @@ struct fsh_binary {
 /* 0 or -errno. */
 int fsh_binary_inspect(struct fsh_binary *binary, const char *path);
 void fsh_binary_free(struct fsh_binary *binary);
+/* Whether the file has this GNU build id. */
+bool fsh_has_build_id(const char *path, struct fsh_text id);
 /* The path that execvp would start for `name`: 0, or -errno (-ENOENT not found, -EACCES found and not to be run). */
 int fsh_find_program(char *out, size_t size, const char *name);
 /* Why the shim can't start in it, or NULL. */

@@ -48,7 +48,7 @@ struct replay {
     struct fsh_script_wish wish;
     const char *path; /* of the recorded trace */
     const char *directory;
-    char **command;   /* NULL: the recorded one */
+    char **command; /* NULL: the recorded one */
     struct fsh_reader *recorded;
     struct fsh_symbols *symbols; /* NULL if memory is out */
     struct fsh_loaded loaded;
@@ -515,6 +515,17 @@ static int find_program(const struct replay *replay, struct fsh_run *run) {
     return good ? 0 : fsh_fail(EXIT_TROUBLE, "%s: %s", u->program, strerror(errno));
 }
 
+/* In the directory of the run, where the program is found. A program that isn't will be told later. */
+static bool compile(struct replay *replay) {
+    char program[4096];
+    replay->wish.program = *replay->unpacked.folder                                          ? replay->unpacked.program
+                           : fsh_find_program(program, sizeof program, replay->argv[0]) == 0 ? program
+                                                                                             : NULL;
+    bool good = fsh_script_compile(&replay->script, replay->recorded, &replay->wish);
+    replay->wish.program = NULL;
+    return good;
+}
+
 static int go(struct replay *replay) {
     struct fsh_run run = {.argv = replay->argv,
                           .loaded = &replay->loaded,
@@ -553,9 +564,9 @@ static int replay_trace(struct replay *replay) {
     replay->symbols = fsh_symbols_new();
     if (fsh_recorded_whole(replay->recorded, replay->path) && (replay->wish.mode != REPLAY_SITE || has_sites(replay)) &&
         find_until(replay) && fsh_load_trace(&replay->loaded, replay->recorded, replay->path) && choose_trace(replay) &&
-        choose_command(replay) && fsh_script_compile(&replay->script, replay->recorded, &replay->wish) &&
+        choose_command(replay) &&
         (replay->command || !fsh_pack_is(replay->path) || fsh_pack_program(&replay->unpacked, replay->path)) &&
-        fsh_recorded_environment(replay->recorded) && enter_directory(replay))
+        fsh_recorded_environment(replay->recorded) && enter_directory(replay) && compile(replay))
         status = go(replay);
     fsh_unpacked_free(&replay->unpacked);
     free(replay->script.data);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "binary.h"
 #include "draw.h"
 #include "faults.h"
 #include "grow.h"
@@ -34,6 +35,8 @@ struct compiler {
     uint64_t *values;
     uint8_t *bytes;
     size_t n_series, series_room, n_values, values_room, n_bytes, bytes_room;
+    uint64_t *rebuilt;
+    size_t n_rebuilt, rebuilt_room;
     uint64_t fired; /* decisions that fired so far */
     bool skipping;  /* the decision at hand is excluded */
 };
@@ -205,13 +208,51 @@ static bool map_calls(struct compiler *c) {
 
 /* --- set and site --- */
 
+static bool is_rebuilt(const struct compiler *c, uint64_t module) {
+    for (size_t i = 0; i < c->n_rebuilt; i++)
+        if (c->rebuilt[i] == module)
+            return true;
+    return false;
+}
+
+/* Modules whose files are other ones by now, as far as build ids tell. */
+static int find_rebuilt(struct compiler *c) {
+    for (unsigned i = 0; i < fsh_reader_modules(c->reader); i++) {
+        const struct fsh_module_info *m = fsh_reader_module_at(c->reader, i);
+        const uint64_t module = fsh_hash(m->name, strlen(m->name));
+        const char *path = c->wish->program && !strcmp(m->name, "program") ? c->wish->program : m->path;
+        if (!m->build_id.len || !*path || is_rebuilt(c, module) || fsh_has_build_id(path, m->build_id))
+            continue;
+        if (!fsh_grow(&c->rebuilt, &c->rebuilt_room, c->n_rebuilt, sizeof *c->rebuilt))
+            return -ENOMEM;
+        c->rebuilt[c->n_rebuilt++] = module;
+    }
+    return 0;
+}
+
+/* As the shim will find it. */
+static uint64_t key_of_site(const struct compiler *c, const struct fsh_site_info *site) {
+    struct fsh_get frames = {.p = site->frames, .end = site->end}, names = frames;
+    uint64_t key = 0;
+    if (!c->n_rebuilt)
+        return site->key;
+    for (unsigned i = 0; i < site->n_frames; i++)
+        fsh_get_frame(&names);
+    for (unsigned i = 0; i < site->n_frames; i++) {
+        const struct fsh_site_frame f = fsh_get_frame(&frames);
+        const uint64_t module = fsh_hash(f.module.data, f.module.len), function = fsh_get_u64(&names);
+        key = fsh_fold_frame(key, module, is_rebuilt(c, module), function, f.offset);
+    }
+    return key | 1;
+}
+
 static struct fsh_script_point point_of(const struct compiler *c, const struct fsh_decision *d) {
     const struct fsh_resource_info *r = fsh_reader_resource(c->reader, d->resource);
     const struct fsh_thread_info *t = fsh_reader_thread(c->reader, d->thread);
     const struct fsh_site_info *site = d->site ? fsh_reader_site(c->reader, d->site) : NULL;
     struct fsh_script_point p = {.key = r ? r->key : 0, .call = (uint16_t)c->calls[d->call], .kind = d->kind};
     if (c->wish->mode == REPLAY_SITE && d->site) {
-        p.key = site ? site->key : d->site;
+        p.key = site ? key_of_site(c, site) : d->site;
         p.kind = 0;
     } else {
         p.owner = fsh_point_owner(d->kind, p.key, t->process_key, t->key);
@@ -418,6 +459,7 @@ static bool write_out(struct fsh_script_text *out, const struct compiler *c) {
                               .n_series = (uint32_t)c->n_series,
                               .n_values = c->n_values,
                               .n_bytes = c->n_bytes,
+                              .n_rebuilt = c->n_rebuilt,
                               .start_monotonic = fsh_reader_header(c->reader)->start_monotonic,
                               .start_realtime = fsh_reader_header(c->reader)->start_realtime};
     const struct {
@@ -434,6 +476,7 @@ static bool write_out(struct fsh_script_text *out, const struct compiler *c) {
         {&head.series, c->series, c->n_series, sizeof *c->series},
         {&head.values, c->values, c->n_values, sizeof *c->values},
         {&head.bytes, c->bytes, c->n_bytes, sizeof *c->bytes},
+        {&head.rebuilt, c->rebuilt, c->n_rebuilt, sizeof *c->rebuilt},
     };
     const size_t n = sizeof parts / sizeof *parts;
     uint64_t at = sizeof head;
@@ -473,7 +516,9 @@ bool fsh_script_place(struct fsh_script_text *out, const struct fsh_spot *spots,
 
 bool fsh_script_compile(struct fsh_script_text *out, const struct fsh_reader *reader, const struct fsh_script_wish *wish) {
     struct compiler c = {.reader = reader, .wish = wish};
-    int e = !map_calls(&c) ? -ENOMEM : wish->mode == REPLAY_EXACT ? add_threads(&c) : add_points(&c);
+    int e = !map_calls(&c) ? -ENOMEM : wish->mode == REPLAY_SITE ? find_rebuilt(&c) : 0;
+    if (!e)
+        e = wish->mode == REPLAY_EXACT ? add_threads(&c) : add_points(&c);
     if (!e)
         e = add_values(&c);
     if (!e && !write_out(out, &c))
@@ -494,5 +539,6 @@ bool fsh_script_compile(struct fsh_script_text *out, const struct fsh_reader *re
     free(c.series);
     free(c.values);
     free(c.bytes);
+    free(c.rebuilt);
     return e == 0;
 }

@@ -17,6 +17,7 @@ struct fsh_script_wish {
     bool stop;      /* a thread that diverges gets nothing more */
     uint64_t until; /* stop before this decision of a thread; 0 for never */
     uint64_t until_process, until_thread;
+    const char *program; /* site: what will be started; NULL: what was recorded */
     /* set and site: by number of the decision that fired, in the order of fsh_reader_walk; NULL: none is */
     const uint8_t *excluded;
 };

@@ -818,6 +818,14 @@ static int compare_place(const struct fsh_module_info *m, const struct fsh_threa
     return c ? c : (len > name.len) - (len < name.len);
 }
 
+unsigned fsh_reader_modules(const struct fsh_reader *r) {
+    return (unsigned)r->n_modules;
+}
+
+const struct fsh_module_info *fsh_reader_module_at(const struct fsh_reader *r, unsigned index) {
+    return index < r->n_modules ? &r->modules[index] : NULL;
+}
+
 const struct fsh_module_info *fsh_reader_module(const struct fsh_reader *r, unsigned thread, struct fsh_text name) {
     const struct fsh_thread_info *t = fsh_reader_thread(r, thread);
     size_t lo = 0, hi = r->n_modules;

@@ -130,6 +130,8 @@ const struct fsh_process_info *fsh_reader_process_by_key(const struct fsh_reader
 /* NULL if its record was lost. */
 const struct fsh_resource_info *fsh_reader_resource(const struct fsh_reader *reader, uint64_t number);
 const struct fsh_site_info *fsh_reader_site(const struct fsh_reader *reader, uint64_t number);
+unsigned fsh_reader_modules(const struct fsh_reader *reader);
+const struct fsh_module_info *fsh_reader_module_at(const struct fsh_reader *reader, unsigned index);
 /* The module of that name in the process that the thread (an index) belongs to. NULL if it was not told, or if there are two. */
 const struct fsh_module_info *fsh_reader_module(const struct fsh_reader *reader, unsigned thread, struct fsh_text name);
 

@@ -22,10 +22,12 @@
  *   struct fsh_script_point[n_points]       sorted by owner, key, call, kind; set and site
  *   struct fsh_script_mark[n_marks]         of a point: sorted by ordinal; in the mode `place`, `fault` is FSH_PLACE_ bits
  *   struct fsh_script_series[n_series]      what a thread has read of one source
- *   uint64_t values[], uint8_t bytes[] */
+ *   uint64_t values[], uint8_t bytes[]
+ *   uint64_t rebuilt[n_rebuilt]             hashes of the names of modules that are another build now; site */
 #ifndef FSH_REPLAY_H
 #define FSH_REPLAY_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "calls.h"
@@ -57,7 +59,14 @@ struct fsh_script {
     uint64_t n_values, n_bytes;
     uint64_t start_monotonic, start_realtime; /* of the recorded run, ns */
     uint64_t given[2], beyond[2];             /* values and bytes so far in the replay: as recorded; after the end of what was */
+    uint64_t rebuilt, n_rebuilt;              /* offset; modules */
 };
+
+/* The key of a call stack, frame by frame from the innermost: of a module that has been built anew by its functions, since offsets
+ * in it are other ones, and of all others by offset. `function`: hash of its name, 0 if it is not known. */
+static inline uint64_t fsh_fold_frame(uint64_t key, uint64_t module, bool rebuilt, uint64_t function, uint64_t offset) {
+    return fsh_fold(fsh_fold(key, module), rebuilt ? function : offset);
+}
 
 /* What one thread has read of one source: values, or bytes where source is SOURCES. */
 struct fsh_script_series {

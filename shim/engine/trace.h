@@ -310,8 +310,9 @@ enum fsh_op {
     OP_PROCESS = 0x03,  /* u64 key; text name; varint pid, parent pid, image; text program; text comm */
     OP_THREAD = 0x04,   /* u64 key, u64 process key; text process name, thread name; varint tid; text comm */
     OP_RESOURCE = 0x05, /* varint number, kind; u64 key; text name; text other name (as the program wrote it), or empty */
-    OP_SITE = 0x06,     /* varint number (the key); u64 key; varint frames, then each: text module, varint offset */
-    OP_MODULE = 0x07,   /* text name, as in sites of this process; text path; varint size and bytes of its build id */
+    OP_SITE = 0x06, /* varint number (the key); u64 key; varint frames, then each: text module, varint offset; for each: u64 hash of
+                       the function's name, 0 if it is not known */
+    OP_MODULE = 0x07, /* text name, as in sites of this process; text path; varint size and bytes of its build id */
     OP_DIVERGE =
         0x08,       /* replay: u64 ns; u64 n; varint expected call, kind; u64 expected resource key; varint call, kind; u64 key */
     OP_EXEC = 0x09, /* u64 ns; text path: the process goes on as another program */

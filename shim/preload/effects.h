@@ -58,10 +58,10 @@ long fsh_effect_reorder(const struct fsh_action *action);
 
 /* The real call. */
 static inline long fsh_real_call(const struct fsh_action *action) {
-    if (UNLIKELY(fsh_watch[action->hit->call] & WATCH_CLOCK))
-        return fsh_clock_invoke((enum fsh_call)action->hit->call, action->invoke, action->a);
     if (UNLIKELY(fsh_watch[action->hit->call] & WATCH_RANDOM))
         return fsh_random_invoke((enum fsh_call)action->hit->call, action->invoke, action->a);
+    if (UNLIKELY(fsh_watch[action->hit->call] & WATCH_CLOCK))
+        return fsh_clock_invoke((enum fsh_call)action->hit->call, action->invoke, action->a);
     return action->invoke(action->a);
 }
 /* The call's own way of saying that it failed with `e`. */

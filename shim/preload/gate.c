@@ -566,7 +566,7 @@ static COLD void follow_script(struct fsh_thread *t, struct round *round, const 
         return;
     fsh_replay_stop(t);
     unsigned n = fsh_replay_is_exact() ? fsh_replay_next(t, c->call, c->kind, key, faults, FSH_VERDICTS)
-                                       : fsh_replay_like(c->call, c->kind, key, c->site, faults, FSH_VERDICTS);
+                                       : fsh_replay_like(c->call, c->kind, key, fsh_replay_site(t, c->site), faults, FSH_VERDICTS);
     fsh_tls.n_releases = 0;
     for (unsigned i = 0; i < n; i++) {
         const struct fsh_script_fault *f = &faults[i];

@@ -82,7 +82,9 @@ struct fsh_thread {
     uint64_t sites[FSH_SITES_SEEN];       /* call sites that the trace knows from this thread */
     uint64_t modules[FSH_MODULES_SEEN];   /* modules of these sites, likewise */
     struct fsh_series given[SOURCES + 1]; /* by source; the last one is of random bytes */
-    char (*scratch)[FSH_PATH_MAX];        /* FSH_SCRATCH paths: stacks of signal handlers have no room for them */
+    uint64_t site,
+        site_by_function;          /* in a replay by site on another build: the last call stack, and what the script has it under */
+    char (*scratch)[FSH_PATH_MAX]; /* FSH_SCRATCH paths: stacks of signal handlers have no room for them */
 };
 
 /* In a replay: a rule's fault that is about to be carried out held its call for so long when it was recorded. */

@@ -285,7 +285,7 @@ void fsh_record_bytes(enum fsh_call call, const long *a, long *result) {
 }
 
 long fsh_random_invoke(enum fsh_call call, fsh_invoke invoke, const long *a) {
-    long result = invoke(a);
+    long result = fsh_watch[call] & WATCH_CLOCK ? fsh_clock_invoke(call, invoke, a) : invoke(a);
     int e = errno;
     if (fsh_reads_random(call, a))
         fsh_record_bytes(call, a, &result);

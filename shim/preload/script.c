@@ -27,7 +27,7 @@ static bool is_sound(const struct fsh_script *s) {
            fits(s->points, s->n_points, sizeof(struct fsh_script_point)) &&
            fits(s->marks, s->n_marks, sizeof(struct fsh_script_mark)) &&
            fits(s->series, s->n_series, sizeof(struct fsh_script_series)) && fits(s->values, s->n_values, sizeof(uint64_t)) &&
-           fits(s->bytes, s->n_bytes, 1);
+           fits(s->bytes, s->n_bytes, 1) && fits(s->rebuilt, s->n_rebuilt, sizeof(uint64_t));
 }
 
 struct fsh_script *fsh_replay_script(void) {
@@ -203,6 +203,18 @@ void fsh_replay_stop(const struct fsh_thread *t) {
     long pid = fsh_sys0(SYS_getpid);
     __atomic_store_n(&s->stopped, (uint32_t)pid, __ATOMIC_RELEASE);
     fsh_sys2(SYS_kill, pid, SIGSTOP);
+}
+
+bool fsh_replay_is_rebuilt(uint64_t module) {
+    const struct fsh_script *s = fsh_replay_script();
+    for (uint64_t i = 0; s && i < s->n_rebuilt; i++)
+        if (((const uint64_t *)(base() + s->rebuilt))[i] == module)
+            return true;
+    return false;
+}
+
+uint64_t fsh_replay_site(const struct fsh_thread *t, uint64_t site) {
+    return site && t->site == site ? t->site_by_function : site;
 }
 
 bool fsh_replay_is_exact(void) {

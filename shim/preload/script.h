@@ -18,6 +18,10 @@ void fsh_replay_turn(struct fsh_thread *t);
 /* NULL in a run that is no replay, or where the script is not sound. */
 struct fsh_script *fsh_replay_script(void);
 bool fsh_replay_is_exact(void);
+/* In a replay by site: whether the module with this hash of its name is another build than the recorded one. */
+bool fsh_replay_is_rebuilt(uint64_t module);
+/* The key of a call stack of this thread's last decision, as the script has it. */
+uint64_t fsh_replay_site(const struct fsh_thread *t, uint64_t site);
 /* Stops the process if this is where the replay is to stop. */
 void fsh_replay_stop(const struct fsh_thread *t);
 /* The same in a replay that is not exact: what a decision like this one got. `site` is 0 if its call stack is not known. */

@@ -8,6 +8,7 @@
 
 #include "functions.h"
 #include "modules.h"
+#include "script.h"
 #include "session.h"
 
 #include "poison.h"
@@ -95,6 +96,12 @@ static bool is_signal_frame(const void *address) {
     return n == sizeof code;
 }
 
+/* What is the same in another build. */
+static uint64_t function_of(const struct frame *f) {
+    const char *name = fsh_function_at(f->map, f->address - 1);
+    return name ? fsh_hash(name, strlen(name)) : 0;
+}
+
 static void record(struct fsh_thread *t, uint64_t key, const struct frame *frames, int n) {
     uint64_t *seen = &t->sites[key % FSH_SITES_SEEN];
     if (*seen == key)
@@ -111,6 +118,8 @@ static void record(struct fsh_thread *t, uint64_t key, const struct frame *frame
         fsh_put_text(&f, name, strlen(name));
         fsh_put_varint(&f, frames[i].offset);
     }
+    for (int i = 0; i < n; i++)
+        fsh_put_u64(&f, function_of(&frames[i]));
     fsh_pen_record(&t->pen, &fsh_shim.session, OP_SITE, f.bytes, f.len);
 }
 
@@ -140,6 +149,21 @@ static void capture(void *result) {
     }
 }
 
+/* For a replay on another build. */
+static COLD void find_by_function(struct fsh_thread *t, uint64_t site, const struct frame *frames, int n) {
+    uint64_t key = 0;
+    if (!fsh_shim.replays || fsh_replay_is_exact() || !fsh_replay_script() || !fsh_replay_script()->n_rebuilt)
+        return;
+    for (int i = 0; i < n; i++) {
+        const char *name = fsh_module_name(frames[i].map);
+        const uint64_t module = fsh_hash(name, strlen(name));
+        const bool rebuilt = fsh_replay_is_rebuilt(module);
+        key = fsh_fold_frame(key, module, rebuilt, rebuilt ? function_of(&frames[i]) : 0, frames[i].offset);
+    }
+    t->site = site;
+    t->site_by_function = key | 1;
+}
+
 uint64_t fsh_stack_site(struct fsh_thread *t) {
     struct capture c;
     fsh_keep_vectors(capture, &c);
@@ -148,10 +172,12 @@ uint64_t fsh_stack_site(struct fsh_thread *t) {
     uint64_t key = 0;
     for (int i = 0; i < n; i++) {
         const char *name = fsh_module_name(frames[i].map);
-        key = fsh_fold(fsh_fold(key, fsh_hash(name, strlen(name))), frames[i].offset);
+        key = fsh_fold_frame(key, fsh_hash(name, strlen(name)), false, 0, frames[i].offset);
     }
     if (n)
         record(t, key | 1, frames, n);
+    if (UNLIKELY(n && fsh_shim.replays))
+        find_by_function(t, key | 1, frames, n);
     return n ? key | 1 : 0;
 }
 

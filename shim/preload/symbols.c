@@ -66,9 +66,9 @@ static COLD long slowly(enum fsh_call call, struct fsh_hit *hit, fsh_invoke invo
     }
     const uint8_t watch = fsh_watch[call];
     uint64_t before = watch & WATCH_SETTLE ? fsh_settle_before(call, packed) : 0;
-    long result = watch & WATCH_CLOCK    ? fsh_clock_invoke(call, invoke, packed)
-                  : watch & WATCH_RANDOM ? fsh_random_invoke(call, invoke, packed)
-                                         : invoke(packed);
+    long result = watch & WATCH_RANDOM  ? fsh_random_invoke(call, invoke, packed)
+                  : watch & WATCH_CLOCK ? fsh_clock_invoke(call, invoke, packed)
+                                        : invoke(packed);
     fsh_tls.draws = false;
     if (fsh_watch[call] & WATCH_SETTLE)
         fsh_settle_after(call, packed, result, before);

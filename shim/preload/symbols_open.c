@@ -226,8 +226,8 @@ long fsh_door_syscall(long nr, ...) {
     if (watch & (WATCH_CLOCK | WATCH_RANDOM)) {
         const long outer = pending_number;
         pending_number = nr;
-        result = watch & WATCH_CLOCK ? fsh_clock_invoke((enum fsh_call)call, invoke_pending, a)
-                                     : fsh_random_invoke((enum fsh_call)call, invoke_pending, a);
+        result = watch & WATCH_RANDOM ? fsh_random_invoke((enum fsh_call)call, invoke_pending, a)
+                                      : fsh_clock_invoke((enum fsh_call)call, invoke_pending, a);
         pending_number = outer;
     } else {
         result = REAL(syscall)(nr, a[0], a[1], a[2], a[3], a[4], a[5]);

@@ -139,6 +139,68 @@ END
   [ "$status" -eq 125 ]
 }
 
+@test "replay-site-finds-the-places-in-another-build" {
+  cat >places.c <<'END'
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+static int fd;
+#ifdef MORE
+__attribute__((noinline)) static int more(int n) { volatile int sum = n; for (int i = 0; i < n; i++) sum += i * n; return sum; }
+#endif
+__attribute__((noinline)) static void put(const char *why, const char *who) {
+#ifdef MORE
+  more(7);
+#endif
+  if (write(fd, "1", 1) < 0) printf("%s %s\n", who, why);
+}
+__attribute__((noinline)) static void one(const char *why) { put(why, "one"); }
+__attribute__((noinline)) static void two(const char *why) {
+#ifdef MORE
+  if (more(3) > 1000) puts("never");
+#endif
+  put(why, "two");
+}
+int main(int argc, char **argv) {
+  fd = open("data", O_WRONLY | O_CREAT, 0600);
+#ifdef MORE
+  write(fd, "head", 4);
+#endif
+  for (int i = 0; i < 5; i++) {
+    char why[2] = {'0' + i};
+#ifdef MORE
+    two(why);
+    one(why);
+#else
+    one(why);
+    two(why);
+#endif
+  }
+  return 0;
+}
+END
+  gcc -w -O0 -o places places.c
+  fs run -q -o a.trace --set stacks=all -r 'calls=write path=data nth=3,6 fault=error:EIO' -- ./places >first
+  [ "$(cat first)" = $'one 1\ntwo 2' ]
+  gcc -w -O0 -DMORE -o other places.c
+  # by number on the file, other calls get them
+  fs replay -q --mode set -o b.trace a.trace -- ./other >second
+  [ "$(cat second)" = $'one 0\ntwo 2' ]
+  fs replay -q --mode site -o b.trace a.trace -- ./other >second
+  diff <(sort first) <(sort second)
+  # built anew in its own place
+  mv other places
+  run fs replay --mode site -o b.trace a.trace
+  [ "$status" -eq 0 ]
+  [[ $output == *"(site, 100%)"* ]]
+  [[ $output == *"one 1"* && $output == *"two 2"* ]]
+  # without names there is one place
+  strip places
+  run fs replay --mode site -o b.trace a.trace
+  [ "$status" -eq 122 ]
+}
+
 stands() {
   grep -q 'stands before decision 3' log && [ "$(ps -o stat= -p "$(sed -n 's/.*process \([0-9]*\) stands.*/\1/p' log)" | cut -c1)" = T ]
 }

@@ -277,8 +277,13 @@ key = resource'
   three_clients free
   run fs run -q -s 7 -p p.ini -o run.trace -- "${redis[@]}"
   [ "$status" -eq 0 ]
-  of_resources() { faults "$1" | jq -c 'select(.rule != "memory") | [.call, .resource, .fault, .amount]' | sort; }
-  for ((i = 1; i <= 5; i++)); do
+  local rule
+  for rule in files sockets memory; do [ "$(fs log --by-rule $rule --json run.trace | wc -l)" -ge 10 ]; done
+  # memory belongs to threads, the rest to its files and connections
+  of_resources() {
+    faults "$1" | jq -c '[.call, .resource, .fault, .amount, if .rule == "memory" then [.process, .thread] else 0 end]' | sort
+  }
+  for ((i = 1; i <= 20; i++)); do
     three_clients free
     run fs replay --mode set -o again.trace run.trace
     [ "$status" -eq 0 ] && [[ $output == *"(set, 100%)"* ]] || { echo "replay $i: $output" && return 1; }
