@@ -278,7 +278,7 @@ key = resource'
   run fs run -q -s 7 -p p.ini -o run.trace -- "${redis[@]}"
   [ "$status" -eq 0 ]
   local rule
-  for rule in files sockets memory; do [ "$(fs log --by-rule $rule --json run.trace | wc -l)" -ge 10 ]; done
+  for rule in files sockets memory; do [ "$(fs log --by-rule $rule --json run.trace | wc -l)" -ge 5 ]; done
   # memory belongs to threads, the rest to its files and connections
   of_resources() {
     faults "$1" | jq -c '[.call, .resource, .fault, .amount, if .rule == "memory" then [.process, .thread] else 0 end]' | sort
