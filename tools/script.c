@@ -239,7 +239,7 @@ static uint64_t key_of_site(const struct compiler *c, const struct fsh_site_info
     for (unsigned i = 0; i < site->n_frames; i++)
         fsh_get_frame(&names);
     for (unsigned i = 0; i < site->n_frames; i++) {
-        const struct fsh_site_frame f = fsh_get_frame(&frames);
+        const struct fsh_stack_frame f = fsh_get_frame(&frames);
         const uint64_t module = fsh_hash(f.module.data, f.module.len), function = fsh_get_u64(&names);
         key = fsh_fold_frame(key, module, is_rebuilt(c, module), function, f.offset);
     }
