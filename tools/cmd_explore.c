@@ -728,6 +728,8 @@ static int explore(struct fsh_explore *e) {
         return status;
     count_all(e);
     fsh_explore_card(e);
+    if (!stopped && !has_findings(e) && !e->tally.faults)
+        return fsh_fail(EXIT_VACUOUS, "nothing was injected in any run");
     return stopped ? 128 + stopped : has_findings(e) ? EXIT_DIFFERENT : 0;
 }
 

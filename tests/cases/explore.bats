@@ -279,6 +279,9 @@ made() {
   # nothing to explore
   run explore e -r 'calls=fsync fault=error:EIO' -- "$victims/fragile" memory
   [ "$status" -eq 120 ]
+  run explore e --strategy random --runs 3 -r 'calls=malloc fault=error:ENOMEM nth=99' -- "$victims/fragile" memory
+  [ "$status" -eq 120 ]
+  [[ $output == *"nothing was injected in any run"* ]]
   # it fails by itself
   run explore e -- "$victims/fragile" bad
   [ "$status" -eq 125 ]
