@@ -89,18 +89,18 @@ class Folder:
         line = {"key": key, "n": n, "seed": seed, "end": "exited", "value": 0, "outcome": "ok", "why": None, "finding": None, "points": points}
         if outcome:
             line.update(outcome="failed", why=outcome[0], end=outcome[1], value=outcome[2], finding=outcome[3])
-            self.find(outcome, points, key)
+            self.find(outcome, key.split(":")[1] if len(key) > 20 else points[-1], key)
         if reached:
             line["reached"] = reached
         line.update(decisions=512, faults=len(points), ms=round(random.uniform(1, 9), 3))
         self.runs.write(text(line))
 
-    def find(self, outcome, points, key):
+    def find(self, outcome, culprit, key):
         finding = self.findings.setdefault(outcome[3], {k: 0 for k in ("id", "why", "title", "stack", "call", "error", "runs")})
         finding["runs"] += 1
         if finding["runs"] > 1:
             return
-        culprit = self.program.describe(points[-1], key)
+        culprit = self.program.describe(culprit, key)
         finding.update(id=outcome[3], why=outcome[0], title=f"{outcome[0]} after {culprit['call']} = ENOMEM", stack=culprit["stack"],
                        call=culprit["call"], error="ENOMEM", first=key, replay=f"faultshim replay {self.path}/findings/{outcome[3]}/run.trace",
                        command=["./prog", "a b"])
@@ -129,7 +129,10 @@ def each_once(program, folder):
                     continue
                 key = f"{way}:{point}"
                 reached = [p for p in program.met(key) if p not in known]
-                folder.run(key, n, leads[point] + [point], reached, program.outcome(key, point), options.seed)
+                # from then on others fail too, which does not tell what lies behind them
+                others = [p for p in program.met("also" + key) if p != point and p not in leads[point]] if way == "always" else []
+                reached = [p for p in reached if p not in others]
+                folder.run(key, n, leads[point] + [point] + others, reached, program.outcome(key, point), options.seed)
                 for p in reached:
                     if p not in leads:
                         leads[p] = leads[point] + [point]

@@ -26,17 +26,18 @@ struct merge {
     struct fsh_merging *m;
     struct candidate *v;
     size_t n, room;
-    bool by_levels;          /* each-once */
-    struct lh_table *keys;   /* of runs that are taken: their places */
-    struct fsh_idmap points; /* that a run which is taken has met: place in `met` + 1 */
-    struct met {
-        uint64_t point;
-        unsigned part;  /* whose run met it */
-        size_t run;     /* place among the merged ones */
-        unsigned level; /* each-once: of the runs about it */
-        bool is_queued; /* each-once: met where nothing was injected, so there are runs about it */
-    } * met;
+    bool by_levels;        /* each-once */
+    struct lh_table *keys; /* of runs that are taken: their places */
+    struct fsh_idmap met;  /* points that a run which is taken has met: place in met_in + 1 */
+    size_t *met_in;        /* that run, its place among the merged ones */
     size_t n_met, met_room;
+    struct fsh_idmap queued; /* each-once: points that it came to without a fault there, so that runs are about them: place + 1 */
+    struct queued {
+        uint64_t point;
+        unsigned part;  /* whose run came to it */
+        unsigned level; /* of the runs about it */
+    } * queue;
+    size_t n_queue, queue_room;
 };
 
 /* --- which parts --- */
@@ -179,14 +180,26 @@ static int gather(struct merge *g) {
 }
 
 /* Points, as runs that count meet them. */
-static int meet(struct merge *g, const struct fsh_hashes *points, unsigned part, unsigned level, bool is_queued) {
+static int meet(struct merge *g, const struct fsh_hashes *points) {
     for (size_t i = 0; i < points->n; i++) {
-        uint64_t point = points->v[i], *at = point ? fsh_idmap_find(&g->points, point) : &point;
-        if (at)
+        uint64_t point = points->v[i];
+        if (!point || fsh_idmap_find(&g->met, point))
             continue;
-        if (!fsh_grow(&g->met, &g->met_room, g->n_met, sizeof *g->met) || !fsh_idmap_put(&g->points, point, g->n_met + 1))
+        if (!fsh_grow(&g->met_in, &g->met_room, g->n_met, sizeof *g->met_in) || !fsh_idmap_put(&g->met, point, g->n_met + 1))
             return -ENOMEM;
-        g->met[g->n_met++] = (struct met){point, part, g->m->n_runs - 1, level, is_queued};
+        g->met_in[g->n_met++] = g->m->n_runs - 1;
+    }
+    return 0;
+}
+
+static int queue(struct merge *g, const struct fsh_hashes *points, unsigned part, unsigned level) {
+    for (size_t i = 0; i < points->n; i++) {
+        uint64_t point = points->v[i];
+        if (!point || fsh_idmap_find(&g->queued, point))
+            continue;
+        if (!fsh_grow(&g->queue, &g->queue_room, g->n_queue, sizeof *g->queue) || !fsh_idmap_put(&g->queued, point, g->n_queue + 1))
+            return -ENOMEM;
+        g->queue[g->n_queue++] = (struct queued){point, part, level};
     }
     return 0;
 }
@@ -202,8 +215,8 @@ static int list_new(struct merge *g, struct fsh_hashes *points, unsigned level) 
     if (points->n && !v)
         return -ENOMEM;
     for (size_t i = 0; i < points->n; i++) {
-        const uint64_t *at = points->v[i] ? fsh_idmap_find(&g->points, points->v[i]) : NULL;
-        if (at && g->met[*at - 1].level > level)
+        const uint64_t *at = points->v[i] ? fsh_idmap_find(&g->queued, points->v[i]) : NULL;
+        if (at && g->queue[*at - 1].level > level)
             v[n++] = points->v[i];
     }
     *points = (struct fsh_hashes){v, n};
@@ -222,28 +235,29 @@ static int take(struct merge *g, struct candidate *c, unsigned level) {
     if (!g->by_levels)
         return 0;
     r->run.n = m->n_runs - 1;
-    int e = meet(g, &c->run->reached, c->part, level + 1, true);
-    e = e ? e : meet(g, &c->run->points, c->part, level + 1, false);
+    int e = meet(g, &c->run->reached);
+    e = e ? e : meet(g, &c->run->points);
+    e = e ? e : queue(g, &c->run->reached, c->part, level + 1);
     return e ? e : list_new(g, &r->run.reached, level);
 }
 
 /* The runs about one point: each of its ways once, from the part that came to the point as the whole would have. */
-static int take_point(struct merge *g, const struct met *met) {
+static int take_point(struct merge *g, const struct queued *about) {
     size_t low = 0, high = g->n;
     int e = 0;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        if (g->v[middle].point < met->point)
+        if (g->v[middle].point < about->point)
             low = middle + 1;
         else
             high = middle;
     }
-    for (size_t end; low < g->n && g->v[low].point == met->point && !e; low = end) {
+    for (size_t end; low < g->n && g->v[low].point == about->point && !e; low = end) {
         struct candidate *best = &g->v[low];
         for (end = low; end < g->n && !strcmp(g->v[end].run->key, g->v[low].run->key); end++)
-            if (g->v[end].part == met->part)
+            if (g->v[end].part == about->part)
                 best = &g->v[end];
-        e = take(g, best, met->level);
+        e = take(g, best, about->level);
     }
     return e;
 }
@@ -276,10 +290,9 @@ static int order_runs(struct merge *g) {
         if (!is_taken(g, g->v[i].run->key))
             e = take(g, &g->v[i], 0);
     /* grows as we go */
-    for (size_t i = 0; i < g->n_met && !e; i++) {
-        const struct met met = g->met[i];
-        if (met.is_queued)
-            e = take_point(g, &met);
+    for (size_t i = 0; i < g->n_queue && !e; i++) {
+        const struct queued about = g->queue[i];
+        e = take_point(g, &about);
     }
     if (!e)
         count_rest(g);
@@ -299,14 +312,14 @@ struct first {
  * does not count. */
 static bool first_of(const struct merge *g, unsigned part, const struct fsh_point *p, size_t place, struct first *out) {
     const struct fsh_explored_run *run = fsh_exploration_run(&g->m->parts[part], p->first);
-    uint64_t *met = p->point ? fsh_idmap_find(&g->points, p->point) : NULL;
+    uint64_t *met = p->point ? fsh_idmap_find(&g->met, p->point) : NULL;
     if (!g->by_levels) {
         *out = (struct first){p, run ? run->n : UINT64_MAX, place, p->first};
         return p->point != 0;
     }
     if (!met)
         return false;
-    run = &g->m->runs[g->met[*met - 1].run].run;
+    run = &g->m->runs[g->met_in[*met - 1]].run;
     *out = (struct first){p, run->n, *met, run->key};
     return true;
 }
@@ -428,8 +441,10 @@ int fsh_merge(struct fsh_merging *m) {
     e = e ? e : merge_findings(m);
     if (g.keys)
         lh_table_free(g.keys);
-    fsh_idmap_free(&g.points);
-    free(g.met);
+    fsh_idmap_free(&g.met);
+    fsh_idmap_free(&g.queued);
+    free(g.met_in);
+    free(g.queue);
     free(g.v);
     return e;
 }
