@@ -13,7 +13,7 @@
 #include "options.h"
 #include "out.h"
 
-enum { ID_STACKS = 300 };
+enum { ID_STACKS = 300, FRAMES_SHOWN = 3 };
 
 static const struct fsh_option own_options[] = {
     {ID_STACKS, "stacks", NULL, "whole call stacks"},
@@ -124,13 +124,25 @@ static void put_json(const struct coverage *c) {
     puts("]}");
 }
 
+/* Which place it is, and how it was come to: "xmalloc < parse (parse.c:12) < main (main.c:80)". Of what libc does inside, only the
+ * function that the program called: "setlocale < main (main.c:80)". */
+static void put_where(const struct fsh_explored_frames *stack) {
+    const struct fsh_explored_frame *origin = fsh_frame_origin(stack);
+    size_t at = origin ? (size_t)(origin - stack->v) : 0;
+    bool by_libc = at && stack->v[at - 1].function;
+    for (size_t i = by_libc ? at - 1 : at, n = 0; i < stack->n && n < FRAMES_SHOWN; i++)
+        if (i <= at || !fsh_frame_is_libc(&stack->v[i])) {
+            fputs(n++ ? " < " : "", stdout);
+            fsh_put_frame(stdout, &stack->v[i]);
+        }
+}
+
 static void put_row(const struct coverage *c, const struct covered *at) {
-    const struct fsh_explored_frame *origin = fsh_frame_origin(&at->stack);
     printf("%-8s %6" PRIu64 " %6" PRIu64 "  ", outcomes[at->outcome], at->runs, at->failed);
     fsh_put_safe(stdout, at->call);
     printf("%*s ", (int)strlen(at->call) < 12 ? 12 - (int)strlen(at->call) : 0, "");
-    if (origin && !c->stacks)
-        fsh_put_frame(stdout, origin);
+    if (!c->stacks)
+        put_where(&at->stack);
     for (size_t i = 0; i < at->stack.n && c->stacks; i++) {
         if (i)
             printf("%*s", 37, "");

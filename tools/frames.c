@@ -6,13 +6,13 @@
 
 #include "out.h"
 
-static bool is_libc(const char *module) {
-    return !strncmp(module, "libc.so", 7) || !strncmp(module, "ld-linux", 8);
+bool fsh_frame_is_libc(const struct fsh_explored_frame *f) {
+    return !strncmp(f->module, "libc.so", 7) || !strncmp(f->module, "ld-linux", 8);
 }
 
 const struct fsh_explored_frame *fsh_frame_origin(const struct fsh_explored_frames *stack) {
     for (size_t i = 0; i < stack->n; i++)
-        if (!is_libc(stack->v[i].module))
+        if (!fsh_frame_is_libc(&stack->v[i]))
             return &stack->v[i];
     return stack->n ? stack->v : NULL;
 }

@@ -6,6 +6,7 @@
 
 #include "exploration.h"
 
+bool fsh_frame_is_libc(const struct fsh_explored_frame *frame);
 /* The frame that a person would name: the innermost that is not libc's. NULL if there is none at all. */
 const struct fsh_explored_frame *fsh_frame_origin(const struct fsh_explored_frames *stack);
 /* "parse (parse.c:12)", or "prog+0x1234" where nothing is known. */
