@@ -14,6 +14,7 @@ for page in "$@"; do
     function unescape(line) {
       gsub(/\\&/, "", line)
       gsub(/\\\(dq/, "\"", line)
+      gsub(/\\\(aq/, "\047", line)
       gsub(/\\\(\+-/, "±", line)
       gsub(/\\-/, "-", line)
       gsub(/\\e/, "\\", line)
