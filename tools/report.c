@@ -20,8 +20,10 @@
 enum {
     BUCKETS = 512,       /* of a thread's activity */
     STATIC_FAULTS = 100, /* rows of the table that need no script */
+    THREADS_MOST = 4096, /* whose activity is counted */
     ROWS_MOST = 500,     /* threads of the timeline */
     EVENTS_MOST = 500,
+    LINES_MOST = 500,
     SAID_MOST = 1 << 21, /* bytes of the program's output */
     PROFILE_MOST = 1 << 16
 };
@@ -61,12 +63,17 @@ struct report {
     struct note *notes;
     size_t n_notes, notes_room;
     uint64_t all_notes;
+    struct note *lines; /* of them, what the whole run met: marks, begin and end of phases, changes */
+    size_t n_lines, lines_room;
+    uint64_t last_mark;
+    bool phase_on[FSH_PHASES_MAX];
     struct said *said;
     size_t n_said, said_room, said_bytes;
     bool said_more;     /* there was more of it */
     uint64_t last;      /* time of the last record */
     uint64_t bucket;    /* ns */
     uint32_t *activity; /* [thread][bucket]: decisions */
+    unsigned n_active;  /* threads of that */
     struct names resources, outcomes, stacks, sites, kinds;
 };
 
@@ -74,7 +81,7 @@ struct report {
 
 /* Twice as long a time in the same room. */
 static void fold(struct report *r) {
-    for (unsigned t = 0; t < fsh_reader_threads(r->reader); t++) {
+    for (unsigned t = 0; t < r->n_active; t++) {
         uint32_t *v = r->activity + (size_t)t * BUCKETS;
         for (unsigned i = 0; i < BUCKETS / 2; i++)
             v[i] = v[2 * i] + v[2 * i + 1];
@@ -93,7 +100,7 @@ static void note_time(struct report *r, uint64_t time) {
 static int take_decision(void *arg, const struct fsh_decision *d) {
     struct report *r = arg;
     note_time(r, d->time);
-    if (!d->again)
+    if (!d->again && d->thread < r->n_active)
         r->activity[(size_t)d->thread * BUCKETS + d->time / r->bucket]++;
     if (!d->fault)
         return 0;
@@ -150,6 +157,42 @@ static int take_output(struct report *r, const struct fsh_event *e) {
     return 0;
 }
 
+/* Every thread tells of it, when it meets it: the first one counts. */
+static bool is_news(struct report *r, const struct fsh_event *e, const char *text) {
+    struct fsh_get get = {.p = e->fields, .end = e->fields + e->len};
+    fsh_get_u64(&get);
+    uint64_t number = fsh_get_varint(&get);
+    if (e->op == OP_MARK) {
+        bool news = number > r->last_mark;
+        r->last_mark = news ? number : r->last_mark;
+        return news;
+    }
+    if (e->op == OP_PHASE && number < FSH_PHASES_MAX) {
+        bool on = fsh_get_varint(&get) != 0, news = on != r->phase_on[number];
+        r->phase_on[number] = on;
+        return news;
+    }
+    if (e->op != OP_CONTROL)
+        return false;
+    size_t what = (size_t)(strrchr(text, ' ') - text); /* the last word is the value */
+    for (size_t i = r->n_lines; i-- > 0;)
+        if (!strncmp(r->lines[i].text, text, what + 1))
+            return strcmp(r->lines[i].text, text) != 0;
+    return true;
+}
+
+static int take_line(struct report *r, const struct fsh_event *e, const char *text) {
+    if (r->n_lines == LINES_MOST || !is_news(r, e, text))
+        return 0;
+    char *copy = strdup(text);
+    if (!copy || !fsh_grow(&r->lines, &r->lines_room, r->n_lines, sizeof *r->lines)) {
+        free(copy);
+        return -ENOMEM;
+    }
+    r->lines[r->n_lines++] = (struct note){e->time, e->thread, copy};
+    return 0;
+}
+
 static int take_event(void *arg, const struct fsh_event *e) {
     struct report *r = arg;
     struct event_words words = {r, e};
@@ -159,12 +202,17 @@ static int take_event(void *arg, const struct fsh_event *e) {
     if (!fsh_event_name(e) || e->op == OP_COUNTED)
         return 0; /* the numbers stand above */
     r->all_notes++;
-    if (r->n_notes == EVENTS_MOST)
-        return 0;
-    if (!fsh_grow(&r->notes, &r->notes_room, r->n_notes, sizeof *r->notes))
-        return -ENOMEM;
-    r->notes[r->n_notes++] = (struct note){e->time, e->thread, fsh_text_of(put_event, &words)};
-    return 0;
+    char *text = fsh_text_of(put_event, &words);
+    int error = take_line(r, e, text);
+    if (!error && r->n_notes < EVENTS_MOST) {
+        if (fsh_grow(&r->notes, &r->notes_room, r->n_notes, sizeof *r->notes)) {
+            r->notes[r->n_notes++] = (struct note){e->time, e->thread, text};
+            return 0;
+        }
+        error = -ENOMEM;
+    }
+    free(text);
+    return error;
 }
 
 /* --- texts by number --- */
@@ -279,7 +327,7 @@ static void put_activity(FILE *out, const struct report *r) {
     const char *sep = "";
     unsigned shown = 0;
     fputs(",\"activity\":{", out);
-    for (unsigned t = 0; t < fsh_reader_threads(r->reader) && shown < ROWS_MOST; t++) {
+    for (unsigned t = 0; t < r->n_active && shown < ROWS_MOST; t++) {
         const uint32_t *v = r->activity + (size_t)t * BUCKETS;
         unsigned first = 0, last = BUCKETS;
         while (first < BUCKETS && !v[first])
@@ -336,6 +384,17 @@ static void put_said(FILE *out, const struct report *r) {
     fputc(']', out);
 }
 
+/* What a line over the whole timeline stands for. */
+static void put_lines(FILE *out, const struct report *r) {
+    fputs(",\"lines\":[", out);
+    for (size_t i = 0; i < r->n_lines; i++) {
+        fprintf(out, "%s[%" PRIu64 ",", i ? "," : "", r->lines[i].time);
+        fsh_put_json(out, r->lines[i].text);
+        fputc(']', out);
+    }
+    fputc(']', out);
+}
+
 static void put_data(FILE *out, void *arg) {
     struct report *r = arg;
     fputs("{\"threads\":[", out);
@@ -356,6 +415,7 @@ static void put_data(FILE *out, void *arg) {
     put_names(out, "kinds", &r->kinds);
     put_activity(out, r);
     put_said(out, r);
+    put_lines(out, r);
     fputs("}\n", out);
 }
 
@@ -654,7 +714,8 @@ static int read_all(struct report *r) {
     for (unsigned i = 0; i < sizeof all / sizeof *all; i++)
         good = names_begin(all[i]) && good;
     r->bucket = 1000;
-    r->activity = calloc((size_t)fsh_reader_threads(r->reader) * BUCKETS + 1, sizeof *r->activity);
+    r->n_active = fsh_reader_threads(r->reader) < THREADS_MOST ? fsh_reader_threads(r->reader) : THREADS_MOST;
+    r->activity = calloc((size_t)r->n_active * BUCKETS + 1, sizeof *r->activity);
     r->symbols = fsh_symbols_new();
     if (!good || !r->activity || !r->symbols || fsh_reader_totals(r->reader, &r->totals))
         return fsh_fail(EXIT_TROUBLE, "out of memory");
@@ -672,6 +733,9 @@ static void finish(struct report *r) {
         free(r->said[i].text);
     free(r->said);
     free(r->notes);
+    for (size_t i = 0; i < r->n_lines; i++)
+        free(r->lines[i].text);
+    free(r->lines);
     free(r->faults);
     free(r->activity);
     fsh_symbols_free(r->symbols);

@@ -155,8 +155,8 @@
     showPage();
     draw();
     history.replaceState(null, "", "#fault-" + i);
-    const place = box.getBoundingClientRect();
-    if (scroll && (place.top < 0 || place.top > innerHeight - 240)) box.scrollIntoView({block: place.height < innerHeight ? "center" : "start"});
+    const there = box.getBoundingClientRect();
+    if (scroll && (there.top < 0 || there.top > innerHeight - 240)) box.scrollIntoView({block: there.height < innerHeight ? "center" : "start"});
   }
 
   /* --- the timeline --- */
@@ -214,6 +214,17 @@
       g.fillRect(Math.round(at), AXIS - 5, 1, 5);
       if (at + g.measureText(text).width < width - 4) g.fillText(text, at + 4, AXIS / 2);
       ticks.push(at);
+    }
+    // a mark, a phase or a change: a wedge that tells under the pointer
+    g.fillStyle = colors.text;
+    for (const [time] of data.lines) {
+      const at = x(time);
+      if (at < GUTTER || at > width) continue;
+      g.beginPath();
+      g.moveTo(at - 4, 0);
+      g.lineTo(at + 4, 0);
+      g.lineTo(at, 7);
+      g.fill();
     }
     return ticks;
   }
@@ -273,6 +284,17 @@
       g.fillStyle = colors.dim;
       g.fillText(t.comm, 14 + Math.min(g.measureText(who(thread)).width, 90), y + ROW / 2, GUTTER - 30 - Math.min(g.measureText(who(thread)).width, 90));
     });
+    g.setLineDash([3, 3]);
+    g.strokeStyle = colors.dim;
+    for (const [time] of data.lines) {
+      const at = Math.round(x(time)) + 0.5;
+      if (at < GUTTER || at > width) continue;
+      g.beginPath();
+      g.moveTo(at, 0);
+      g.lineTo(at, height);
+      g.stroke();
+    }
+    g.setLineDash([]);
     if (chosen >= 0 && rows.includes(faults[chosen][THREAD])) {
       const at = Math.round(x(faults[chosen][TIME])), y = rows.indexOf(faults[chosen][THREAD]) * ROW;
       g.strokeStyle = colors.text;
@@ -303,13 +325,26 @@
     const hit = under(event);
     tip.hidden = !hit;
     if (!hit) return;
-    const f = faults[hit.fault], place = own(f);
+    const f = faults[hit.fault], origin = own(f);
     tip.replaceChildren(make("div", `${seconds(f[TIME])} s  ${who(f[THREAD])}  rule ${data.rules[f[RULE]]}`, "dim"), make("div", sentence(f), "code"));
-    if (place) tip.append(make("div", "from " + place, "code"));
+    if (origin) tip.append(make("div", "from " + origin, "code"));
     if (hit.more) tip.append(make("div", `and ${count(hit.more)} more here`, "dim"));
+    place(event);
+  }
+
+  function place(event) {
     tip.style.left = Math.min(event.clientX + 14, innerWidth - tip.offsetWidth - 8) + "px";
     tip.style.top = Math.min(event.clientY + 16, innerHeight - tip.offsetHeight - 8) + "px";
   }
+
+  function hoverAxis(event) {
+    const px = event.clientX - axis.getBoundingClientRect().left, near = data.lines.filter(([time]) => Math.abs(x(time) - px) < 6 && x(time) >= GUTTER);
+    tip.hidden = !near.length;
+    tip.replaceChildren(...near.slice(0, 10).map(([time, text]) => make("div", `${seconds(time)} s  ${text}`, "code")));
+    place(event);
+  }
+  axis.addEventListener("pointermove", hoverAxis);
+  axis.addEventListener("pointerleave", () => { tip.hidden = true; });
 
   let drag = null;
   canvas.addEventListener("pointerdown", (e) => { drag = {x: e.clientX, from, to, moved: false}; canvas.setPointerCapture(e.pointerId); });

@@ -16,8 +16,9 @@
 #include "page.h"
 
 enum {
-    OPEN_FINDINGS = 3,    /* that are not folded up */
-    FAULTS_MOST = 20,     /* of a finding's run */
+    OPEN_FINDINGS = 3, /* that are not folded up */
+    FAULTS_MOST = 20,  /* of a finding's run */
+    FINDINGS_MOST = 500,
     POINTS_MOST = 2000,   /* rows of the coverage */
     ENDS_MOST = 100,      /* rows of how runs ended */
     TEXT_MOST = 16 * 1024 /* of a file of a finding: its end */
@@ -349,7 +350,9 @@ static void put_body(FILE *out, void *arg) {
     fputs("<h2>Findings</h2>\n", out);
     if (!r->x.n_findings)
         fsh_put_tag(out, "p class=\"dim\"", "None.");
-    for (size_t i = 0; i < r->x.n_findings; i++)
+    if (r->x.n_findings > FINDINGS_MOST)
+        fsh_put_tagf(out, "p class=\"note\"", "The first %d of %zu findings.", FINDINGS_MOST, r->x.n_findings);
+    for (size_t i = 0; i < r->x.n_findings && i < FINDINGS_MOST; i++)
         put_finding(out, r, &r->x.findings[i], i < OPEN_FINDINGS);
     put_coverage(out, r);
     put_endings(out, r);

@@ -22,13 +22,17 @@ static size_t piece_of(const char *text, size_t n) {
     return cut;
 }
 
+/* Programs write from signal handlers, whose stacks may be small. */
 static void record(int fd, uint64_t left_out, const char *text, size_t n) {
-    struct fsh_fields f = {.len = 0};
-    fsh_put_u64(&f, fsh_session_now(&fsh_shim.session));
-    fsh_put_varint(&f, (uint64_t)fd);
-    fsh_put_varint(&f, left_out);
-    fsh_put_text(&f, text, n);
-    fsh_pen_record(&fsh_tls.thread->pen, &fsh_shim.session, OP_OUTPUT, f.bytes, f.len);
+    _Static_assert(sizeof(struct fsh_fields) <= FSH_PATH_MAX, "fits into scratch memory");
+    struct fsh_thread *t = fsh_tls.thread;
+    struct fsh_fields *f = (struct fsh_fields *)(void *)t->scratch[0];
+    f->len = 0;
+    fsh_put_u64(f, fsh_session_now(&fsh_shim.session));
+    fsh_put_varint(f, (uint64_t)fd);
+    fsh_put_varint(f, left_out);
+    fsh_put_text(f, text, n);
+    fsh_pen_record(&t->pen, &fsh_shim.session, OP_OUTPUT, f->bytes, f->len);
 }
 
 /* `*kept` of the call's `all` bytes are in the trace already. */

@@ -80,6 +80,30 @@ END
   [ "$(jq -r '.data.output[] | select(.[2] == 2) | .[3]' -j page.json | sort)" = "$(sort errors)" ]
 }
 
+@test "report-has-a-line-for-each-mark-change-and-end-of-a-phase" {
+  cat >slow.ini <<'END'
+[rule slow]
+calls = nanosleep
+fault = delay 10ms
+phase = bad
+[phase bad]
+from = 4 ops
+to = 12 ops
+intensity = 10%..100%
+END
+  background server.log "$faultshim" run -s 1 -q -o live.trace -p slow.ini -- "$victims/say" x250:nanosleep:10
+  wait_for 20 fs ctl -o live.trace status
+  fs ctl -o live.trace mark half-way
+  fs ctl -o live.trace set intensity 50%
+  wait "$server"
+  fs report -q -o a.html live.trace
+  page a.html | jq -r '.data.lines[][1]' >lines
+  [ "$(grep -c '^phase name bad' lines)" -eq 2 ]
+  [ "$(grep -c '^mark .*half-way' lines)" -eq 1 ]
+  [ "$(grep -c '^control intensity 50%' lines)" -eq 1 ]
+  browse a.html >/dev/null
+}
+
 @test "report-works-in-a-browser-and-asks-nobody" {
   record
   fs report -q -o a.html
