@@ -552,7 +552,8 @@ static int start_stacks(const struct fsh_rule *rule, const char **file) {
 static int start_rule(const struct fsh_rule *rule, const char **file) {
     if (!rule->in_run)
         return 0;
-    fsh_shim.settles_files |= fault_of(rule) == FAULT_QUOTA || fault_of(rule) == FAULT_BAD_SECTOR;
+    fsh_shim.settles_files |= fault_of(rule) == FAULT_QUOTA || fault_of(rule) == FAULT_BAD_SECTOR ||
+                              (fault_of(rule) == FAULT_FSYNC_FAIL && !rule->faults[0].keeps);
     if (fault_of(rule) != FAULT_ONCE_PER_STACK)
         return 0;
     if (!stacks && !(stacks = map_anonymous(fsh_shim.session.header->rules_room * sizeof *stacks)))
