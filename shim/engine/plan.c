@@ -827,6 +827,15 @@ static bool is_caller_noted(const struct fsh_plan *plan, unsigned call) {
     return false;
 }
 
+/* Some fault on that call goes by what is more than its size. */
+static bool has_state_on(const struct fsh_plan *plan, unsigned call) {
+    for (unsigned k = 0; k < FSH_KINDS; k++)
+        for (unsigned i = 0; i < plan->on[call][k].n; i++)
+            if (plan->on[call][k].v[i].flags & CAND_STATE)
+                return true;
+    return false;
+}
+
 static int check_calls_met(const struct fsh_plan *first, const struct fsh_plan *later, struct fsh_error *error) {
     for (unsigned c = 0; c < FSH_CALLS; c++)
         for (unsigned k = 0; k < FSH_KINDS; k++)
@@ -837,6 +846,11 @@ static int check_calls_met(const struct fsh_plan *first, const struct fsh_plan *
                 if (!first->armed[c] || (above && !is_met_above(first, c)))
                     return refuse(error, rule, rule->calls[0].line,
                                   "rule %s selects %s, which no rule selects that the run began with, so it is not met; "
+                                  "start the run with control = full in its profile",
+                                  rule->name, fsh_calls[c].name);
+                if (cand->flags & CAND_STATE && fsh_calls[c].roles.waits && !has_state_on(first, c))
+                    return refuse(error, rule, rule->faults[0].line,
+                                  "rule %s asks how long %s waits, which no rule does that the run began with; "
                                   "start the run with control = full in its profile",
                                   rule->name, fsh_calls[c].name);
                 if (looks_at_caller(rule) && !is_caller_noted(first, c))

@@ -581,7 +581,7 @@ static bool tells_time(int call) {
         for (unsigned i = 0; i < fsh_shim.plan->on[call][kind].n; i++)
             if (fsh_shim.plan->on[call][kind].v[i].flags & CAND_STATE)
                 return true;
-    return false;
+    return fsh_calls[call].roles.waits && fsh_shim.plan->profile->options.control == REACH_FULL;
 }
 
 /* Which calls are to be met, at whichever door. */
