@@ -466,5 +466,8 @@ int main(int argc, char **argv) {
     for (uint64_t i = 0; i < all.jobs; i++)
         sum_up(&all, &jobs[i]);
     show_counts(&all);
+    free((char *)all.tool);
+    free((char *)all.shim);
+    free((char *)all.victim);
     return broken ? 99 : all.failed != 0;
 }
