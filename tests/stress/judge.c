@@ -111,8 +111,8 @@ static bool amount_is_legal(const struct fsh_fault_spec *s, const struct fsh_dec
     case FAULT_FREEZE:
     case FAULT_STROBE:
         return in_range(s->amount, (uint64_t)(moved < 0 ? -moved : moved)) && (moved < 0) == s->back;
-    case FAULT_EARLY:
-        return d->amount <= d->size;
+    case FAULT_EARLY: /* of a sleep the time is its size; of another wait it is not told */
+        return !fsh_calls[d->call].roles.sleeps || d->amount <= d->size;
     case FAULT_REORDER:
         return d->amount >= 1 && d->amount <= s->net.limit;
     case FAULT_DESCRIPTORS:
