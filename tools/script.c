@@ -459,9 +459,11 @@ static bool write_out(struct fsh_script_text *out, const struct compiler *c) {
                               .n_series = (uint32_t)c->n_series,
                               .n_values = c->n_values,
                               .n_bytes = c->n_bytes,
-                              .n_rebuilt = c->n_rebuilt,
-                              .start_monotonic = fsh_reader_header(c->reader)->start_monotonic,
-                              .start_realtime = fsh_reader_header(c->reader)->start_realtime};
+                              .n_rebuilt = c->n_rebuilt};
+    if (c->reader) { /* places alone come from no recorded run */
+        head.start_monotonic = fsh_reader_header(c->reader)->start_monotonic;
+        head.start_realtime = fsh_reader_header(c->reader)->start_realtime;
+    }
     const struct {
         uint64_t *offset;
         const void *from;
