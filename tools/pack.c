@@ -196,7 +196,9 @@ bool fsh_pack_write(const char *to, const char *trace, const struct fsh_packed *
     }
     if (good) {
         json_object *manifest = make_manifest(sources, files, n);
-        good = write_archive(to, sources, n + 1, json_object_to_json_string_ext(manifest, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE), size);
+        good =
+            write_archive(to, sources, n + 1,
+                          json_object_to_json_string_ext(manifest, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE), size);
         json_object_put(manifest);
     }
     for (size_t i = 0; i < opened; i++)

@@ -47,7 +47,8 @@ static int append(struct fsh_text *out, const char *path, struct fsh_text conten
         return -ENOMEM;
     memset(more + out->len, 0, size);
     memcpy(fsh_files_put(more + out->len, path, content.len), content.data, content.len);
-    *out = (struct fsh_text){more, out->len + size};
+    out->data = more;
+    out->len += size;
     return 0;
 }
 
