@@ -47,8 +47,8 @@ struct look {
     bool all; /* passes too */
     struct fsh_met *met;
     size_t n_met, room;
-    struct fsh_idmap seen; /* points of this run */
-    FILE *out;             /* call stacks */
+    struct fsh_idmap seen, faulted; /* points of this run */
+    FILE *out;                      /* call stacks */
 };
 
 static struct fsh_spot spot_of(const struct look *l, const struct fsh_decision *d) {
@@ -60,14 +60,11 @@ static struct fsh_spot spot_of(const struct look *l, const struct fsh_decision *
 static void note_fault(struct look *l, const struct fsh_decision *d, uint64_t point) {
     struct fsh_ran *ran = l->ran;
     char number[16];
-    bool again = false;
     snprintf(ran->call, sizeof ran->call, "%s", fsh_reader_call_name(l->reader, d->call));
     snprintf(ran->error, sizeof ran->error, "%s",
              d->error ? fsh_errno_text(d->error, number) : fsh_reader_fault_name(l->reader, d->fault_kind));
     ran->culprit = point;
-    for (unsigned i = 0; i < ran->n_faulted; i++)
-        again |= ran->faulted[i] == point;
-    if (!again && point && ran->n_faulted < FSH_FAULTED_MOST)
+    if (point && !fsh_idmap_find(&l->faulted, point) && ran->n_faulted < FSH_FAULTED_MOST && fsh_idmap_put(&l->faulted, point, 1))
         ran->faulted[ran->n_faulted++] = point;
 }
 
@@ -402,6 +399,7 @@ static bool serve(struct worker *w, const struct fsh_task *task) {
     free(stacks);
     free(l.met);
     fsh_idmap_free(&l.seen);
+    fsh_idmap_free(&l.faulted);
     return good;
 }
 

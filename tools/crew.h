@@ -11,7 +11,7 @@
 #include "judge.h"
 #include "script.h"
 
-enum { FSH_SPOTS = 16, FSH_JOBS_MOST = 256, FSH_FAULTED_MOST = 64 };
+enum { FSH_SPOTS = 16, FSH_JOBS_MOST = 256, FSH_FAULTED_MOST = 1024 };
 
 /* What all runs have in common. */
 struct fsh_runs {

@@ -264,9 +264,9 @@ made() {
 }
 
 @test "explore-in-shards-makes-each-run-once" {
-  local i
+  local i often='calls=@memory.alloc fault=error:ENOMEM probability=30%'
   for i in 1 2 3; do
-    explore s$i -q --strategy random --seed-range 1..50 --shard $i/3 -- "$victims/fragile-mended" memory
+    explore s$i -q --strategy random --seed-range 1..50 --shard $i/3 -r "$often" -- "$victims/fragile-mended" memory
     explore o$i -q --shard $i/3 -- "$victims/fragile" memory || [ $? -eq 1 ]
   done
   diff <(cat s[123]/runs.jsonl | jq -r 'select(.n > 0).n' | sort -n) <(seq 50)
@@ -286,8 +286,7 @@ made() {
   run explore e -- "$victims/fragile" bad
   [ "$status" -eq 125 ]
   [[ $output == *"fails without any fault (SIGSEGV)"* ]]
-  run explore e -- ./there-is-no-such-program
-  [ "$status" -eq 127 ]
+  run -127 explore e -- ./there-is-no-such-program
   run explore e --resume --strategy pairs -- "$victims/fragile"
   [ "$status" -eq 125 ]
   run explore e --strategy nonsense -- true
@@ -310,7 +309,7 @@ made() {
   jq -e '.complete and .runs == 9 and .failed == 3 and .points == 4 and .levels == 2 and (.findings | length) == 1' <<<"$output"
   jq -e '.findings[0] | .why == "SIGSEGV" and .state == "new" and .runs == 3' <<<"$output"
   # a budget is kept
-  run explore b --strategy random --budget 300ms -- "$victims/fragile-mended" memory
+  run explore b --strategy random --budget 2s -r 'calls=malloc fault=error:ENOMEM' -- "$victims/fragile-mended" memory
   [ "$status" -eq 0 ]
   [[ $output == *"stopped by --budget"* ]]
 }
