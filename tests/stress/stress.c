@@ -283,11 +283,20 @@ static bool try_out(struct stress *s, struct round *r) {
     return !*r->wrong;
 }
 
+/* The whole trace is there, and nobody was ended at a moment of the kernel's choice (crash tree). */
+static bool is_exact(const struct round *r) {
+    for (unsigned i = 0; i < r->profile.n_rules; i++)
+        for (unsigned k = 0; k < r->profile.rules[i].n_faults; k++)
+            if (r->profile.rules[i].faults[k].tree)
+                return false;
+    return r->steady && r->profile.options.trace == TRACE_ALL && r->profile.options.trace_limit > 1 << 20;
+}
+
 static bool play(struct stress *s, struct round *r) {
     if (!make(s, r))
         return false;
     bool good = try_out(s, r) && (r->profile.options.trace == TRACE_OFF || tool(s, r, "verify", 1));
-    if (good && r->steady && r->profile.options.trace == TRACE_ALL && r->profile.options.trace_limit > 1 << 20) {
+    if (good && is_exact(r)) {
         empty(s);
         good = tool(s, r, "replay", 122);
         s->replayed++;
