@@ -184,13 +184,12 @@ static bool is_news(struct report *r, const struct fsh_event *e, const char *tex
 static int take_line(struct report *r, const struct fsh_event *e, const char *text) {
     if (r->n_lines == LINES_MOST || !is_news(r, e, text))
         return 0;
-    char *copy = strdup(text);
-    if (!copy || !fsh_grow(&r->lines, &r->lines_room, r->n_lines, sizeof *r->lines)) {
-        free(copy);
+    if (!fsh_grow(&r->lines, &r->lines_room, r->n_lines, sizeof *r->lines))
         return -ENOMEM;
-    }
-    r->lines[r->n_lines++] = (struct note){e->time, e->thread, copy};
-    return 0;
+    struct note *line = &r->lines[r->n_lines];
+    *line = (struct note){e->time, e->thread, strdup(text)};
+    r->n_lines += line->text != NULL;
+    return line->text ? 0 : -ENOMEM;
 }
 
 static int take_event(void *arg, const struct fsh_event *e) {
