@@ -27,15 +27,15 @@ needs_version() { # WHAT VERSION COMMAND...
   [ "$status" -eq 139 ]
 }
 
-# jq 1.6, main.c: when jq_init fails, the parser that was never made is freed.
+# jq 1.6, main.c: when jq_init fails, the reader of input that was not set up yet is freed: whatever stands there.
 @test "explored-jq-frees-a-parser-that-it-does-not-have" {
   needs_version jq 1.6 jq --version
   echo '{"a":[1,2,{"b":"x"}]}' >in.json
   run fs explore -o e -r 'calls=malloc stack=jq_init depth=1 fault=error:ENOMEM' -- jq . in.json
   [ "$status" -eq 1 ]
-  found e | grep -q '^SIGSEGV in .*jv_parser_free after malloc = ENOMEM in jq_init'
+  found e | grep -Eq '^SIG(SEGV|ABRT) in .*(jv_parser_free|jq_util_input_free) after malloc = ENOMEM in jq_init'
   run fs replay -q -o again.trace e/findings/*/run.trace
-  [ "$status" -eq 139 ]
+  [ "$status" -eq 139 ] || [ "$status" -eq 134 ]
 }
 
 # jq 1.6, compile.c: a name that strdup could not copy is compared.
