@@ -1017,7 +1017,7 @@ static int prepare(struct work *w) {
         const char *name = fsh_reader_call_name(w->reader, i);
         w->calls[i] = (int16_t)fsh_call_by_name(name, strlen(name));
     }
-    w->replayed = fsh_reader_meta(w->reader, META_REPLAYED).len != 0;
+    w->replayed = fsh_reader_header(w->reader)->script.size != 0; /* by a trace, or by faultshim explore */
     w->slack = ended_by_itself(w->header) ? 0 : fsh_reader_threads(w->reader);
     struct fsh_visitor visitor = {w, count_fault, count_times};
     for (unsigned i = 0; i < fsh_reader_threads(w->reader); i++) {

@@ -35,6 +35,8 @@ explore() { # FOLDER OPTION... -- PROGRAM...
   [[ $replay == "faultshim replay e/findings/"*"/run.trace" ]]
   run fs replay -q -o again.trace e/findings/*/run.trace
   [ "$status" -eq 139 ]
+  # its faults stand where they were put, which no draw has to explain
+  fs verify -q e/findings/*/run.trace
   # where it died stands beside it
   grep -q '^#[0-9]* *memory at .*fragile.c:' e/findings/*/backtrace.txt
   jq -e '.stack | map(.function) | index("memory")' e/findings/*/finding.json
