@@ -74,7 +74,7 @@ static const struct {
     {SESSION("calls = write\n"), 2, "calls is a rule's key; write it under [rule NAME]"},
     {SESSION("node = n1\n"), 2, "node is not yet supported; leave it out"},
     {SESSION("record = times\n"), 2, "record has no 'times'; did you mean 'time'?"},
-    {SESSION("record = everything\\n"), 2, "record has no 'everything'; write time, random or environment"},
+    {SESSION("record = everything\n"), 2, "record has no 'everything'; write time, random or environment"},
     {SESSION("trace = faults\nrecord = time, random\n"), 3,
      "record is for replays, and they need every decision; write trace = all"},
     {RULE("seed = 4\n"), 4, "seed is a key of the whole run; write it under [faultshim]"},
