@@ -12,6 +12,7 @@
 enum { FSH_PATH_MAX = 4096, FSH_ID_MAX = 88 };
 
 /* A process: named by its parent's name and the count of forks in the thread that forked; the root is "1".
+ * The count goes on over exec, whose program has the main thread alone.
  * Children that no door saw being made are counted apart, as "1.u1". */
 struct fsh_identity {
     char name[FSH_ID_MAX]; /* cut at its end when the tree is very deep; the key stays exact */

@@ -185,7 +185,9 @@ struct fsh_process_state {
     _Atomic uint32_t ready;  /* image + 1 once main has begun */
     _Atomic uint32_t plan;   /* the last profile that this process can decide by: number of a load; 0: the first */
     _Atomic uint32_t failed; /* the load that it could not take over; 0 for none */
-    char name[80];           /* "1.2"; ends in NUL */
+    _Atomic uint32_t forks;  /* of its main thread: a program that it becomes by exec counts on */
+    uint32_t pad;
+    char name[72]; /* "1.2"; ends in NUL */
 };
 
 /* Where a ring stands and whose it is, so that rings of the dead are taken over instead of the file growing. */

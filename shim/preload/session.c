@@ -426,7 +426,8 @@ out:
 
 static void copy_identity(struct fsh_identity *to, const struct fsh_process_state *from) {
     memset(to, 0, sizeof *to);
-    memcpy(to->name, from->name, sizeof to->name - 1);
+    _Static_assert(sizeof from->name < sizeof to->name, "room for its end");
+    memcpy(to->name, from->name, sizeof from->name);
     to->key = from->key;
 }
 
@@ -466,7 +467,9 @@ static void enter_in_table(void) {
     atomic_store(&my_state->plan, fsh_plans_last());
     atomic_store(&my_state->failed, 0);
     atomic_store(&my_state->ready, fsh_shim.ready ? fsh_shim.owner.image + 1 : 0);
+    atomic_store(&my_state->forks, 0);
     memcpy(my_state->name, fsh_shim.process.name, sizeof my_state->name);
+    my_state->name[sizeof my_state->name - 1] = 0;
 }
 
 void fsh_session_took(unsigned load, bool good) {
@@ -514,6 +517,7 @@ static void find_identity(char **env) {
         atomic_store(&before->plan, 0);
         atomic_store(&before->failed, 0);
         my_state = before;
+        fsh_tls.forks = atomic_load(&before->forks);
     } else if (child) {
         fsh_identity_parse(&fsh_shim.process, child, strlen(child));
     } else if (atomic_load(&fsh_shim.session.header->attached) == 0) {
@@ -860,11 +864,19 @@ static void thread_exits(void *value) {
 
 /* --- fork --- */
 
+static uint64_t main_key(void) {
+    struct fsh_identity main;
+    fsh_identity_main_thread(&main);
+    return main.key;
+}
+
 void fsh_fork_before(void) {
     struct fsh_tls *tls = &fsh_tls;
     know_oneself();
     fsh_connections_fork_before();
     fsh_identity_child(&tls->child, &fsh_shim.process, &tls->id, ++tls->forks);
+    if (my_state && tls->id.key == main_key())
+        atomic_store(&my_state->forks, tls->forks);
     tls->has_child = true;
 }
 

@@ -123,3 +123,20 @@ END
     [ "$names" = "0 1 2 3 4 5 6 7 8 9 10 11 12" ] || { echo "run $i: $names"; return 1; }
   done
 }
+
+@test "children-before-and-after-an-exec-have-names-of-their-own" {
+  printf 'some words\n' >data
+  run_it() { # TRACE
+    fs run -q -s 5 -o "$1" --expect=any -r 'calls=@file.read path=data key=thread fault=short probability=50%' -- \
+      /bin/bash -c "/bin/cat data; /bin/cat data; exec /bin/bash -c '/bin/cat data; /bin/cat data; true'"
+  }
+  run_it a.trace
+  fs log --json --path data a.trace | jq -r .process | sort -u >names
+  printf '1.%d\n' 1 2 3 4 >wanted
+  diff wanted names
+  run_it b.trace
+  which_faults() { faults "$1" | jq -c '[.process, .call, .ordinal, .amount]' | sort; }
+  diff <(which_faults a.trace) <(which_faults b.trace)
+  run fs replay a.trace
+  [ "$status" -eq 0 ] && [[ $output == *"(100%)"* ]]
+}
