@@ -364,7 +364,7 @@ END
     sleep 0.05
   done
   [ "$n" -ge 3 ]
-  grep -qx done log
+  grep -qx 'done' log
   fs verify -q t.trace
 }
 
